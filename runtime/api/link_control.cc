@@ -54,15 +54,18 @@ Answer reset_link(Call& call) {
     std::string to;
     in->text("to", to, {.presence = core::Presence::kRequired, .bytes_max = kLinkPositionBytesMax});
     if (auto status = in->finish(); !status) return core::fail(status.error());
-    if ((*link)->direction == LinkDirection::kOut)
+    if ((*link)->direction == LinkDirection::kOut && !is_stream(**link))
         return core::fail(core::ErrorCode::kConflict,
-                          "link \"" + (*link)->id + "\" is a sink: it has no position");
+                          "link \"" + (*link)->id +
+                              "\" is a sink of subscriptions: it has no position");
     if (auto known = check_link_place(**link, to); !known)
         return core::fail(
             core::Error(core::ErrorCode::kValidation, "to: " + known.error().message).in("to"));
-    return amend_link(call, *link, "reset", [&to](Link& next) {
+    const LogEnds ends = change_context(call).log_ends;
+    return amend_link(call, *link, "reset", [&to, &ends](Link& next) {
         ++next.resets;
         next.reset_to = to;
+        if (is_stream(next)) next.begin = to == "end" ? ends : LogEnds{};
         return core::Status{};
     });
 }

@@ -9,16 +9,19 @@
 namespace millrace::runtime::api {
 namespace {
 
-void append_link_status(core::JsonWriter& json, const LinkStatus& status, LinkDirection direction) {
+void append_link_status(core::JsonWriter& json, const LinkStatus& status, const Link& link) {
     json.begin_object().field("state", status.state).field_or_null("reason", status.reason);
-    if (direction == LinkDirection::kIn) {
+    const bool reads = link.direction == LinkDirection::kIn;
+    if (reads || is_stream(link)) {
         json.raw_field("position", status.position.empty() ? "null" : status.position);
         json.key("lag");
         status.lag ? json.value(*status.lag) : json.value(nullptr);
         json.field_or_null("lagUnit", status.lag_unit);
-        json.field("taken", status.taken).field("duplicates", status.duplicates);
-        json.field("rejected", status.rejected);
         json.field("missed", status.missed).field("gaps", status.gaps);
+    }
+    if (reads) {
+        json.field("taken", status.taken).field("duplicates", status.duplicates);
+        json.field("rejected", status.rejected).field("leftOut", status.left_out);
     } else {
         json.field("sent", status.sent).field("failed", status.failed);
         json.field("pending", status.pending);
@@ -58,7 +61,7 @@ std::string link_view(Services& services, const Link& link) {
     else if (status.state == "paused" && status.reason.empty())
         status.state = "connecting";
     core::JsonWriter json(out);
-    append_link_status(json, status, link.direction);
+    append_link_status(json, status, link);
     return out + "}";
 }
 

@@ -26,8 +26,14 @@ Executor::Start WebhookExecutor::start(const AttemptInput& input, AttemptResult&
     OutgoingAttempt attempt{&subscription, &event, id, input.attempt, deps_.clock->wall_us()};
     attempt.replay = input.replay_json;
     attempt.sample = deps_.traces.sample;
+    attempt.epoch = deps_.epoch;
     if (!subscription.executor.webhook->transform_script_id.empty()) {
-        const Start left = reshape(input, event, id, reshaped, result);
+        EventInput seen = event_input_of(*input.event, input.payload_at);
+        seen.event_id = input.event_id;
+        const Start left = transform_.reshape(
+            {subscription.executor.transform, subscription.executor.webhook->transform_script_id},
+            input, {&subscription, &seen, event.envelope.pattern, id, input.attempt}, reshaped,
+            result);
         if (left != Start::kPending) return not_sent(input, left);
         attempt.reshaped = &reshaped;
     }
@@ -57,34 +63,6 @@ Executor::Start WebhookExecutor::start(const AttemptInput& input, AttemptResult&
 Executor::Start WebhookExecutor::not_sent(const AttemptInput& input, Start how) {
     deps_.endpoints->passed(input.subscription->number);
     return how;
-}
-
-// kPending: `out` is to be sent.
-Executor::Start WebhookExecutor::reshape(const AttemptInput& input, const OutgoingEvent& event,
-                                         std::string_view delivery_id, Reshaped& out,
-                                         AttemptResult& result) {
-    const Subscription& subscription = *input.subscription;
-    const std::string& id = subscription.executor.webhook->transform_script_id;
-    const Script* script = input.registry->script(subscription.executor.transform);
-    if (!script) {
-        result.fail(std::string(kTransformFailed) + "script '" + id + "' does not exist");
-        return Start::kDone;
-    }
-    if (!script->enabled) {
-        result.fail("script '" + id + "' is disabled");
-        return Start::kHeld;
-    }
-    EventInput seen = event_input_of(*input.event, input.payload_at);
-    seen.event_id = input.event_id;
-    const TransformInput of{&subscription, &seen, event.envelope.pattern, delivery_id,
-                            input.attempt};
-    if (!transform_.run(*script, of, *input.host, out, result)) return Start::kDone;
-    if (!out.skipped) return Start::kPending;
-    result.outcome = AttemptOutcome::kOk;
-    result.outcome_text = "completed";
-    result.result_json = kSkippedJson;
-    result.logs_json = std::move(out.logs_json);
-    return Start::kDone;
 }
 
 PendingBounds WebhookExecutor::bounds(const AttemptInput& input) const {

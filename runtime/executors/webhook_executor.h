@@ -30,6 +30,7 @@ public:
         Endpoints* endpoints = nullptr;
         LuaWatchdogSlot* watchdog_slot = nullptr;  // of transforms; null: no deadlines
         std::uint64_t seed = 0;
+        std::string epoch{};  // OutgoingAttempt's
     };
     WebhookExecutor(const Deps& deps, AnswerPort& port)
         : deps_(deps), answers_(port, *deps.clock), transform_(deps.watchdog_slot, deps.seed) {}
@@ -53,8 +54,6 @@ private:
         std::uint32_t silent = 0;
         std::string logs_json;  // of its transform
     };
-    Start reshape(const AttemptInput& input, const OutgoingEvent& event,
-                  std::string_view delivery_id, Reshaped& out, AttemptResult& result);
     Start not_sent(const AttemptInput& input, Start how);
 
     const Deps deps_;

@@ -115,14 +115,16 @@ core::Result<Reshaped> read_reshaped(std::string_view result_json) {
     return out;
 }
 
-bool WebhookTransform::run(const Script& script, const TransformInput& input, LuaHost& host,
-                           Reshaped& out, AttemptResult& result) {
+bool WebhookTransform::returned(const Script& script, const TransformInput& input, LuaHost& host,
+                                std::string& json, AttemptResult& result) {
     const auto compiled = scripts_.get(script);
     if (!compiled) return fail_transform(result, compiled.error().message);
     LuaVm& vm = *compiled->vm;
     InvocationContext context;
-    context.subscription_id = input.subscription->id;
-    context.subscription_number = input.subscription->number.value;
+    if (input.subscription) {
+        context.subscription_id = input.subscription->id;
+        context.subscription_number = input.subscription->number.value;
+    }
     context.script_id = script.id;
     context.script_version = script.version;
     context.execution_id = input.delivery_id;
@@ -141,21 +143,50 @@ bool WebhookTransform::run(const Script& script, const TransformInput& input, Lu
     const InvocationResult& done = vm.result();
     append_logs_json(result.logs_json, done);
     const bool completed = done.completed();
-    std::string error(done.error);
+    const std::string error(done.error);
     const AttemptOutcome how = transform_outcome_of(done.status);
     const std::size_t emitted = done.emitted.size(), written = done.kv_ops.size();
-    auto read = completed ? read_reshaped(done.result_json) : core::Result<Reshaped>(Reshaped{});
+    json = done.result_json;
     scripts_.discard_if_poisoned(&vm);
     if (!completed) return fail_transform(result, error, how);
     if (emitted + written != 0)
         return fail_transform(result, "a transform only reshapes: it emitted " +
                                           std::to_string(emitted) + " events and wrote kv " +
                                           std::to_string(written) + " times");
+    return true;
+}
+
+bool WebhookTransform::run(const Script& script, const TransformInput& input, LuaHost& host,
+                           Reshaped& out, AttemptResult& result) {
+    std::string json;
+    if (!returned(script, input, host, json, result)) return false;
+    auto read = read_reshaped(json);
     if (!read) return fail_transform(result, read.error().message);
     out = std::move(*read);
     out.logs_json = std::move(result.logs_json);
     result.logs_json.clear();
     return true;
+}
+
+Executor::Start WebhookTransform::reshape(const Choice& choice, const AttemptInput& attempt,
+                                          const TransformInput& input, Reshaped& out,
+                                          AttemptResult& result) {
+    const Script* const script = attempt.registry->script(choice.number);
+    if (!script) {
+        fail_transform(result, "script '" + std::string(choice.id) + "' does not exist");
+        return Executor::Start::kDone;
+    }
+    if (!script->enabled) {
+        result.fail("script '" + std::string(choice.id) + "' is disabled");
+        return Executor::Start::kHeld;
+    }
+    if (!run(*script, input, *attempt.host, out, result)) return Executor::Start::kDone;
+    if (!out.skipped) return Executor::Start::kPending;
+    result.outcome = AttemptOutcome::kOk;
+    result.outcome_text = "completed";
+    result.result_json = kSkippedJson;
+    result.logs_json = std::move(out.logs_json);
+    return Executor::Start::kDone;
 }
 
 }  // namespace millrace::runtime

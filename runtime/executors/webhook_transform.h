@@ -1,4 +1,4 @@
-// What: the script that reshapes what a webhook sends (executor.transformScriptId): it gets the
+// What: the script that reshapes what a webhook or a link sends (transformScriptId): it gets the
 //       event, and returns {body, headers?}, or nil where nothing is to be sent. It only reshapes:
 //       it may read kv and secrets; what it emits or writes, or would wait for, fails the attempt.
 //       Its time and its randomness are the delivery's own, so that each attempt sends the same.
@@ -8,6 +8,7 @@
 #pragma once
 
 #include "runtime/delivery/attempt_result.h"
+#include "runtime/delivery/executor.h"
 #include "runtime/delivery/script_host.h"
 #include "runtime/delivery/script_types.h"
 #include "runtime/executors/script_cache.h"
@@ -35,7 +36,7 @@ struct Reshaped {
 
 // Of which delivery, for the how manieth time.
 struct TransformInput {
-    const Subscription* subscription = nullptr;
+    const Subscription* subscription = nullptr;  // null: of none
     const EventInput* event = nullptr;
     std::string_view pattern;
     std::string_view delivery_id;
@@ -49,6 +50,18 @@ public:
     // False: `result` says why not.
     bool run(const Script& script, const TransformInput& input, LuaHost& host, Reshaped& out,
              AttemptResult& result);
+    // The same without a look at what the script has returned: its JSON.
+    bool returned(const Script& script, const TransformInput& input, LuaHost& host,
+                  std::string& json, AttemptResult& result);
+
+    // Which script a delivery is reshaped by.
+    struct Choice {
+        ScriptNumber number;
+        std::string_view id;
+    };
+    // An attempt's: kPending: `out` is to be sent; else it has ended, or waits, as `result` says.
+    Executor::Start reshape(const Choice& choice, const AttemptInput& attempt,
+                            const TransformInput& input, Reshaped& out, AttemptResult& result);
 
 private:
     ScriptCache scripts_;

@@ -13,6 +13,13 @@
 
 namespace millrace::runtime {
 
+namespace {
+
+constexpr std::string_view kPositionDamaged =
+    "what was kept of its position does not read; reset says where to begin";
+
+}  // namespace
+
 LinkAgent::LinkAgent(Deps deps)
     : deps_(std::move(deps)),
       wake_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
@@ -44,9 +51,7 @@ core::Status LinkAgent::load(SetAside& aside) {
     registry_->links.for_each([&](const LinkRef& link) {
         take_up(link);
         LinkState& state = runs_.at(link->number.value).state;
-        if (damaged.contains(link_state_id(state)))
-            state.stopped =
-                "what was kept of its position does not read; reset says where to begin";
+        if (damaged.contains(link_state_id(state))) state.stopped = kPositionDamaged;
     });
     show(true);
     return leftovers.empty() ? core::Status{} : deps_.database->write_now(leftovers);
@@ -57,6 +62,7 @@ core::Status LinkAgent::load(SetAside& aside) {
 void LinkAgent::take_up(const LinkRef& link) {
     LinkRun& run = runs_[link->number.value];
     const bool known = run.link != nullptr || run.state.number != 0;
+    if (run.stream) run.state.position = run.stream->position();
     run.link = link;
     run.begin_anew();
     fail_all(run, "the link was changed");
@@ -71,6 +77,7 @@ void LinkAgent::take_up(const LinkRef& link) {
         run.state.stopped.clear();
         keep_state(run);
     }
+    if (is_stream(*link)) (void)begin_stream(run);
 }
 
 void LinkAgent::forget(std::uint32_t number) {
@@ -198,7 +205,8 @@ std::size_t LinkAgent::do_work() {
     for (; done < kOrdersPerTurn && orders_.try_pop(order); ++done) order();
     const bool ordered = done > 0;
     done += flush();
-    for (auto& [number, run] : runs_) done += run.source_wanted() ? read(run) : write(run);
+    for (auto& [number, run] : runs_)
+        done += run.source_wanted() ? read(run) : is_stream(*run.link) ? stream(run) : write(run);
     done += flush();
     done += work_at_trials();
     show(ordered);
@@ -233,6 +241,11 @@ void LinkAgent::wait(std::int64_t timeout_us) {
                                   [](const auto& results) { return !results.empty(); });
     constexpr std::int64_t kFullUs = 2'000;
     if (full) timeout_us = std::min(timeout_us, kFullUs);
+    // Nobody tells of a new event.
+    const bool streams = std::any_of(runs_.begin(), runs_.end(), [](const auto& run) {
+        return run.second.stream && run.second.sink;
+    });
+    if (streams) timeout_us = std::min(timeout_us, kStreamPollUs);
     ::poll(fds.data(), fds.size(), static_cast<int>((timeout_us + 999) / 1000));
     std::uint64_t count = 0;
     (void)!::read(wake_fd_, &count, sizeof count);

@@ -1,13 +1,14 @@
 // What: the agent that runs links: reads their sources into the log, sends deliveries to their
-//       sinks, and comes back to peers that are gone. What a source has read goes to a shard as one
-//       result: events, what could be none, and the position behind them are one commit, or the
-//       position is the later one. So after a crash nothing is missing, and what comes again has
-//       the ids that it had.
-// Threads: do_work() its own; changed(), resume(), test(), look(), send() and cancel() any; load()
-//       before the threads start.
+//       sinks, or the log itself (link_stream.h), and comes back to peers that are gone. What a
+//       source has read goes to a shard as one result: events, what could be none, and the position
+//       behind them are one commit, or the position is the later one. So after a crash nothing is
+//       missing, and what comes again has the ids that it had.
+// Threads: do_work() its own; changed(), resume(), test(), look(), floors(), send() and cancel()
+//       any; load() before the threads start.
 // Lifetime: borrows all of Deps; receivers outlive its thread.
 // Limits: one batch of a source at a time, LinkRun::kUnderWayMax of its commits under way; then it
-//         is not read (overflow policy: the peer keeps it). kTrialsMax tests.
+//         is not read (overflow policy: the peer keeps it). What a stream has on its way,
+//         LinkStream bounds. kTrialsMax tests.
 // Failure: a peer that fails is tried again, later each time; one whose source stopped stands until
 //          somebody resumes or resets it. A state that does not read is set aside, and its link
 //          stays stopped: it would begin anew by itself.
@@ -55,6 +56,7 @@ public:
     struct Deps : IntakeDeps {
         courier::AddressRules rules;
         FileAccess files;
+        LinkShaper* shaper = nullptr;  // null: links with a transform wait
     };
     explicit LinkAgent(Deps deps);
     ~LinkAgent() override;
@@ -81,12 +83,16 @@ public:
     bool send(LinkReceiver& receiver, std::uint64_t ticket, LinkSend&& what) override;
     void cancel(LinkReceiver& receiver, std::uint64_t ticket) override;
 
-    // From now on no source is read.
+    // By shard: what retention must leave for streams; empty: there are none.
+    std::vector<core::LogOffset> floors() const;
+
+    // From now on no source is read, and no stream.
     void stop_reading() { stopping_.store(true, std::memory_order_relaxed); }
 
 private:
     static constexpr std::size_t kOrdersPerTurn = 4'096;
     static constexpr std::int64_t kShowNs = 100'000'000;
+    static constexpr std::int64_t kStreamPollUs = 20'000;  // how soon a stream sees a new event
 
     struct Sending {
         LinkReceiver* receiver = nullptr;
@@ -117,6 +123,13 @@ private:
     bool open_source(LinkRun& run);
     bool pay_for_batch(LinkRun& run);
     bool take_batch(LinkRun& run);
+    void commit_batch(LinkRun& run, std::unique_ptr<LaneResult> result,
+                      const LinkEvents::Counts& counts);
+    void put_lines(LaneResult& result);
+    void hand_to_script(LinkRun& run, std::vector<LinkShaper::Text>&& texts);
+    void take_shaped(std::uint32_t number, std::uint64_t job,
+                     const std::vector<LinkShaper::Text>& texts);
+    std::string script_waits(const LinkRun& run) const;
 
     // link_sending.cc
     void take_send(std::uint64_t id, LinkSend&& what);
@@ -124,6 +137,12 @@ private:
     bool open_sink(LinkRun& run);
     void answer(std::uint64_t id, std::string&& error);
     void fail_all(LinkRun& run, const std::string& why);
+
+    // link_streaming.cc
+    bool begin_stream(LinkRun& run);
+    std::size_t stream(LinkRun& run);
+    bool read_log(LinkRun& run);
+    void keep_stream(LinkRun& run, std::vector<LinkUnsent>&& unsent);
 
     // link_status.cc
     void show(bool now);
@@ -147,12 +166,14 @@ private:
     std::map<std::uint64_t, Sending> sending_;
     std::map<std::pair<LinkReceiver*, std::uint64_t>, std::uint64_t> by_ticket_;
     std::uint64_t sends_ = 0;
+    std::uint64_t shapings_ = 0;
     std::list<Trial> trials_;
     std::vector<SinkAnswer> answers_;
     std::atomic<bool> stopping_{false};
 
-    mutable std::mutex mutex_;  // shown_
+    mutable std::mutex mutex_;  // shown_, floors_
     std::map<std::uint32_t, LinkStatus> shown_;
+    std::vector<core::LogOffset> floors_;
     std::int64_t shown_ns_ = 0;
 };
 

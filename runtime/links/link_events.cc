@@ -117,13 +117,22 @@ core::Status LinkEvents::make_event(const Link& link, const SourceBatch::Entry& 
     return {};
 }
 
+// A script may name any pattern, as a webhook's source may; the server's own are not for it.
+core::Status LinkEvents::take_shaped(const Link& link, const std::string& shaped) {
+    text_.assign(shaped);
+    if (auto good = check(link, padded()); !good) return good;
+    if (link.config.format != LinkFormat::kEnvelope && envelope_.pattern.starts_with("system."))
+        return core::fail(core::ErrorCode::kForbidden, "pattern: begins with system.");
+    return {};
+}
+
 void LinkEvents::make_letter(const Link& link, const SourceBatch::Entry& entry,
-                             std::string_view why) {
+                             std::string_view why, std::string_view pattern) {
     text_.clear();
     append_poison_event(
         text_,
         {.event_id = id_,
-         .pattern = kLinkRejectedPattern,
+         .pattern = pattern,
          .source = {"integration", link.id},
          .why = why,
          .place = "x-link",
@@ -150,37 +159,104 @@ void LinkEvents::make_gap(const Link& link, const SourceBatch& batch) {
     json.end_object().end_object();
 }
 
+void LinkEvents::add_line(const Link& link, std::string& lines, LaneResult& result) {
+    // Blanks between members: inside of texts there are none of them.
+    std::replace_if(
+        text_.begin(), text_.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
+    lines.append(text_).append("\n");
+    result.emitted_depths.push_back(0);
+    result.emitted_tenants.push_back(link.tenant);
+}
+
+void LinkEvents::add_letter(const Link& link, const SourceBatch::Entry& entry,
+                            const std::string& why, std::string_view pattern, LaneResult& result) {
+    make_letter(link, entry, why, pattern);
+    result.letters.push_back({static_cast<std::uint32_t>(result.emitted_tenants.size()), pattern,
+                              id_, "link " + link.id + ": " + why});
+}
+
+void LinkEvents::add_trace(const SourceBatch::Entry& entry, LaneResult& result) {
+    if (entry.trace.empty()) return;
+    result.traces.push_back(
+        {static_cast<std::uint32_t>(result.emitted_tenants.size()), std::string(entry.trace)});
+}
+
 std::size_t LinkEvents::append(const Link& link, const SourceBatch& batch, std::string& lines,
                                LaneResult& result) {
-    const auto add_line = [&] {
-        // Blanks between members: inside of texts there are none of them.
-        std::replace_if(
-            text_.begin(), text_.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
-        lines.append(text_).append("\n");
-        result.emitted_depths.push_back(0);
-        result.emitted_tenants.push_back(link.tenant);
-    };
     if (batch.gap) {
         make_gap(link, batch);
-        add_line();
+        add_line(link, lines, result);
     }
     std::size_t letters = 0;
     for (std::size_t i = 0; i < batch.size(); ++i) {
         const SourceBatch::Entry entry = batch[i];
         id_.assign(link.id).append(":").append(entry.id);
-        if (!entry.trace.empty())
-            result.traces.push_back({static_cast<std::uint32_t>(result.emitted_tenants.size()),
-                                     std::string(entry.trace)});
+        add_trace(entry, result);
         if (auto made = make_event(link, entry); !made) {
-            make_letter(link, entry, made.error().message);
-            result.letters.push_back({static_cast<std::uint32_t>(result.emitted_tenants.size()),
-                                      kLinkRejectedPattern, id_,
-                                      "link " + link.id + ": " + made.error().message});
+            add_letter(link, entry, made.error().message, kLinkRejectedPattern, result);
             ++letters;
         }
-        add_line();
+        add_line(link, lines, result);
     }
     return letters;
+}
+
+std::vector<LinkShaper::Text> LinkEvents::drafts(const Link& link, const SourceBatch& batch) {
+    std::vector<LinkShaper::Text> out(batch.size());
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+        const SourceBatch::Entry entry = batch[i];
+        id_.assign(link.id).append(":").append(entry.id);
+        out[i].id = id_;
+        out[i].at_us = entry.at_us;
+        if (auto made = make_event(link, entry); !made) {
+            out[i].error = made.error().message;
+            continue;
+        }
+        out[i].event = text_;
+        out[i].pattern = envelope_.pattern;
+    }
+    return out;
+}
+
+LinkEvents::Counts LinkEvents::append_shaped(const Link& link, const SourceBatch& batch,
+                                             const std::vector<LinkShaper::Text>& shaped,
+                                             std::string& lines, LaneResult& result) {
+    if (batch.gap) {
+        make_gap(link, batch);
+        add_line(link, lines, result);
+    }
+    Counts out;
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+        const SourceBatch::Entry entry = batch[i];
+        const LinkShaper::Text& text = shaped[i];
+        std::string why = text.error;
+        if (why.empty() && text.shaped.empty()) {
+            ++out.left_out;
+            continue;
+        }
+        id_ = text.id;
+        add_trace(entry, result);
+        if (why.empty()) {
+            if (auto taken = take_shaped(link, text.shaped); !taken)
+                why = std::string(kTransformFailed) + taken.error().message;
+        }
+        if (!why.empty()) {
+            add_letter(link, entry, why, kLinkRejectedPattern, result);
+            ++out.letters;
+        }
+        add_line(link, lines, result);
+    }
+    return out;
+}
+
+void LinkEvents::append_unsent(const Link& link, const LinkUnsent& unsent, std::string& lines,
+                               LaneResult& result) {
+    SourceBatch::Entry entry;
+    entry.text = unsent.text;
+    entry.whole_bytes = unsent.text.size();
+    id_.assign(link.id).append(":").append(unsent.event_id);
+    add_letter(link, entry, unsent.why, kLinkUnsentPattern, result);
+    add_line(link, lines, result);
 }
 
 }  // namespace millrace::runtime

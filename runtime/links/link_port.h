@@ -54,8 +54,9 @@ struct LinkStatus {
     std::string position;  // JSON; empty: none yet
     std::optional<std::uint64_t> lag;
     std::string_view lag_unit;
-    std::uint64_t taken = 0, duplicates = 0, rejected = 0, missed = 0, gaps = 0;  // a source
-    std::uint64_t sent = 0, failed = 0, pending = 0;                              // a sink
+    std::uint64_t taken = 0, duplicates = 0, rejected = 0, left_out = 0;  // a source
+    std::uint64_t missed = 0, gaps = 0;                                   // likewise, and a stream
+    std::uint64_t sent = 0, failed = 0, pending = 0;                      // a sink
     std::string last_error;
     std::int64_t last_error_at_us = 0;
 };

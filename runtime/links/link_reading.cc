@@ -29,6 +29,7 @@ std::size_t LinkAgent::read(LinkRun& run) {
         run.leave_peer();
         return 0;
     }
+    if (run.shaping != 0 || !script_waits(run).empty()) return 0;
     const std::size_t shard = run.state.number % deps_.shards;
     if (run.under_way >= LinkRun::kUnderWayMax || !outbox_[shard].empty() || deps_.holds())
         return 0;
@@ -43,7 +44,7 @@ std::size_t LinkAgent::read(LinkRun& run) {
     if (run.batch.changed()) {
         done += take_batch(run) ? 1 : 0;
         // It comes again, when the tenant may send more.
-        if (run.batch_waits) return done;
+        if (run.batch_waits || run.shaping != 0) return done;
     }
     if (trouble) on_trouble(run, *trouble);
     if (!run.batch_waits) run.batch.clear();
@@ -81,21 +82,75 @@ bool LinkAgent::pay_for_batch(LinkRun& run) {
     return true;
 }
 
+void LinkAgent::put_lines(LaneResult& result) {
+    if (lines_.empty()) return;
+    result.emitted = deps_.database->pools().acquire(lines_.size());
+    std::memcpy(result.emitted.data(), lines_.data(), lines_.size());
+    result.emitted.set_size(lines_.size());
+}
+
 bool LinkAgent::take_batch(LinkRun& run) {
     if (!pay_for_batch(run)) return false;
-    SourceBatch& batch = run.batch;
+    if (!run.link->transform_script_id.empty() && run.batch.size() > 0) {
+        hand_to_script(run, events_.drafts(*run.link, run.batch));
+        return true;
+    }
     auto result = new_result(run);
     lines_.clear();
-    const std::size_t letters = events_.append(*run.link, batch, lines_, *result);
-    if (!lines_.empty()) {
-        result->emitted = deps_.database->pools().acquire(lines_.size());
-        std::memcpy(result->emitted.data(), lines_.data(), lines_.size());
-        result->emitted.set_size(lines_.size());
-    }
+    const std::size_t letters = events_.append(*run.link, run.batch, lines_, *result);
+    commit_batch(run, std::move(result), {letters, 0});
+    return true;
+}
+
+// ---- the link's script
+
+// Why it can not run; empty: there is none, or it can.
+std::string LinkAgent::script_waits(const LinkRun& run) const {
+    if (run.link->transform_script_id.empty()) return {};
+    const Script* const script = registry_->script(run.link->transform_script);
+    if (!deps_.shaper) return "this server runs no scripts of links";
+    if (script && !script->enabled) return "script '" + script->id + "' is disabled";
+    return {};
+}
+
+void LinkAgent::hand_to_script(LinkRun& run, std::vector<LinkShaper::Text>&& texts) {
+    auto job = std::make_unique<LinkShaper::Job>();
+    job->link = run.link;
+    job->texts = std::move(texts);
+    run.shaping = ++shapings_;
+    job->done = [this, number = run.state.number, id = run.shaping](LinkShaper::Job&& done) {
+        const auto kept = std::make_shared<std::vector<LinkShaper::Text>>(std::move(done.texts));
+        orders_.push_beyond([this, number, id, kept] { take_shaped(number, id, *kept); });
+        wake();
+    };
+    deps_.shaper->shape(std::move(job));
+}
+
+void LinkAgent::take_shaped(std::uint32_t number, std::uint64_t job,
+                            const std::vector<LinkShaper::Text>& texts) {
+    const auto at = runs_.find(number);
+    // What it was made of may be gone meanwhile: it comes again.
+    if (at == runs_.end() || at->second.shaping != job) return;
+    LinkRun& run = at->second;
+    run.shaping = 0;
+    if (run.stream) return run.stream->shaped(texts);
+    auto result = new_result(run);
+    lines_.clear();
+    const auto counts = events_.append_shaped(*run.link, run.batch, texts, lines_, *result);
+    commit_batch(run, std::move(result), counts);
+}
+
+// ---- the commit
+
+void LinkAgent::commit_batch(LinkRun& run, std::unique_ptr<LaneResult> result,
+                             const LinkEvents::Counts& counts) {
+    SourceBatch& batch = run.batch;
+    put_lines(*result);
     result->duplicates = run.duplicates;
     run.state.position = batch.position;
-    run.state.taken += batch.size() - letters;
-    run.state.rejected += letters;
+    run.state.taken += batch.size() - counts.letters - counts.left_out;
+    run.state.rejected += counts.letters;
+    run.state.left_out += counts.left_out;
     run.state.missed += batch.missed;
     run.state.gaps += batch.gap;
     put_link_state(result->rows, run.state, deps_.clock->wall_us());
@@ -115,7 +170,6 @@ bool LinkAgent::take_batch(LinkRun& run) {
     outbox_[result->shard.value].push_back(std::move(result));
     batch.clear();
     flush();
-    return true;
 }
 
 }  // namespace millrace::runtime

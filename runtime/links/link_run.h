@@ -6,6 +6,7 @@
 #include "core/metrics.h"
 #include "runtime/links/link_peer.h"
 #include "runtime/links/link_state.h"
+#include "runtime/links/link_stream.h"
 #include "runtime/registry/document_kinds.h"
 
 #include <atomic>
@@ -29,6 +30,9 @@ struct LinkRun {
     std::int64_t try_at_ns = 0;           // not before
     bool had_error = false;               // since it was ready last
 
+    // What the link's script is at: the number of that job; 0: nothing. Its peer waits for it.
+    std::uint64_t shaping = 0;
+
     // Of a source.
     std::unique_ptr<LinkSource> source;
     std::uint64_t sources = 0;  // that were opened: which one a commit is of
@@ -48,12 +52,16 @@ struct LinkRun {
     std::size_t waiting_bytes = 0;
     std::set<std::uint64_t> given;  // tickets
     std::uint64_t sent = 0, failed = 0;
+    // Of a stream; it stays when its peer goes.
+    static constexpr std::int64_t kPositionKeptNs = 200'000'000;  // this often at most
+    std::unique_ptr<LinkStream> stream;
+    std::int64_t position_kept_ns = 0;
 
     struct Figures {
-        core::Counter taken, duplicates, rejected, missed, sent, failed;
+        core::Counter taken, duplicates, rejected, left_out, missed, sent, failed;
         core::Gauge lag, up;
-        std::uint64_t told_taken = 0, told_duplicates = 0, told_rejected = 0, told_missed = 0,
-                      told_sent = 0, told_failed = 0;
+        std::uint64_t told_taken = 0, told_duplicates = 0, told_rejected = 0, told_left_out = 0,
+                      told_missed = 0, told_sent = 0, told_failed = 0;
     } figures;
 
     LinkPeer* peer() const {
@@ -65,6 +73,8 @@ struct LinkRun {
         batch.clear();
         batch_waits = false;
         batch_paid = 0;
+        shaping = 0;
+        if (stream) stream->begin_anew();
     }
     // Tries again at once.
     void begin_anew() {

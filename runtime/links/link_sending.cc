@@ -34,6 +34,7 @@ void LinkAgent::take_send(std::uint64_t id, LinkSend&& what) {
     if (at == runs_.end() || at->second.source_wanted())
         return answer(id, "the link is not there any more");
     LinkRun& run = at->second;
+    if (run.stream) return answer(id, "the link is a stream: it takes its events from the log");
     if (run.waiting_bytes > LinkRun::kWaitingBytesMax)
         return answer(id, "more waits for the link's peer than is kept in memory");
     run.waiting_bytes += what.envelope.size();

@@ -17,6 +17,7 @@ void put_link_state(store::RowBatch& rows, const LinkState& state, std::int64_t 
     json.field("resets", state.resets);
     if (!state.position.empty()) json.raw_field("position", state.position);
     json.field("taken", state.taken).field("rejected", state.rejected);
+    json.field("leftOut", state.left_out);
     json.field("missed", state.missed).field("gaps", state.gaps);
     json.field("stopped", state.stopped).field("lastError", state.last_error);
     json.field("lastErrorAtUs", state.last_error_at_us).end_object();
@@ -38,6 +39,7 @@ core::Result<LinkState> read_link_state(std::string_view text) {
     out.position = member_text(*in, "position");
     in->integer_as("taken", out.taken, 0, INT64_MAX);
     in->integer_as("rejected", out.rejected, 0, INT64_MAX);
+    in->integer_as("leftOut", out.left_out, 0, INT64_MAX);
     in->integer_as("missed", out.missed, 0, INT64_MAX);
     in->integer_as("gaps", out.gaps, 0, INT64_MAX);
     in->text("stopped", out.stopped);

@@ -24,9 +24,10 @@ struct LinkState {
     std::string position;      // JSON, the source's own; empty: where the document says
     std::uint64_t taken = 0;   // entries that became events
     std::uint64_t rejected = 0;
-    std::uint64_t missed = 0;  // entries that the peer dropped before they were read
-    std::uint64_t gaps = 0;    // so many times
-    std::string stopped;       // why; empty: it is not
+    std::uint64_t left_out = 0;  // by the link's transform
+    std::uint64_t missed = 0;    // entries that the peer dropped before they were read
+    std::uint64_t gaps = 0;      // so many times
+    std::string stopped;         // why; empty: it is not
     std::string last_error;
     std::int64_t last_error_at_us = 0;
 };

@@ -2,6 +2,7 @@
 #include "runtime/event/tenant_names.h"
 #include "runtime/links/link_agent.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace millrace::runtime {
@@ -28,6 +29,9 @@ LinkStatus LinkAgent::status_of(const LinkRun& run) const {
     } else if (run.had_error) {
         out.state = "retrying";
         out.reason = run.state.last_error;
+    } else if (std::string why = script_waits(run); !why.empty()) {
+        out.state = "waiting";
+        out.reason = std::move(why);
     } else if (run.batch_waits) {
         out.state = "waiting";
         out.reason = run.state.last_error;
@@ -42,14 +46,20 @@ LinkStatus LinkAgent::status_of(const LinkRun& run) const {
         out.lag = run.source->lag();
         out.lag_unit = run.source->lag_unit();
     }
+    if (run.stream) {
+        out.position = run.stream->position();
+        out.lag = run.stream->lag();
+        out.lag_unit = "events";
+    }
     out.taken = run.state.taken;
     out.rejected = run.state.rejected;
+    out.left_out = run.state.left_out;
     out.missed = run.state.missed;
     out.gaps = run.state.gaps;
     out.duplicates = run.duplicates->load(std::memory_order_relaxed);  // a figure
     out.sent = run.sent;
     out.failed = run.failed;
-    out.pending = run.given.size() + run.waiting.size();
+    out.pending = run.stream ? run.stream->pending() : run.given.size() + run.waiting.size();
     out.last_error = run.state.last_error;
     out.last_error_at_us = run.state.last_error_at_us;
     return out;
@@ -66,6 +76,7 @@ void LinkAgent::tell_figures(LinkRun& run, const LinkStatus& status) {
         figures.taken = counter("taken");
         figures.duplicates = counter("duplicate");
         figures.rejected = counter("rejected");
+        figures.left_out = counter("left_out");
         figures.missed = counter("missed");
         figures.sent = counter("sent");
         figures.failed = counter("failed");
@@ -74,11 +85,13 @@ void LinkAgent::tell_figures(LinkRun& run, const LinkStatus& status) {
         figures.up = role_.gauge(core::Metric::kLinkUp, of);
         figures.told_taken = status.taken;
         figures.told_rejected = status.rejected;
+        figures.told_left_out = status.left_out;
         figures.told_missed = status.missed;
     }
     count_up_to(figures.taken, figures.told_taken, status.taken);
     count_up_to(figures.duplicates, figures.told_duplicates, status.duplicates);
     count_up_to(figures.rejected, figures.told_rejected, status.rejected);
+    count_up_to(figures.left_out, figures.told_left_out, status.left_out);
     count_up_to(figures.missed, figures.told_missed, status.missed);
     count_up_to(figures.sent, figures.told_sent, status.sent);
     count_up_to(figures.failed, figures.told_failed, status.failed);
@@ -91,13 +104,24 @@ void LinkAgent::show(bool now) {
     if (!now && now_ns - shown_ns_ < kShowNs) return;
     shown_ns_ = now_ns;
     std::map<std::uint32_t, LinkStatus> fresh;
+    std::vector<core::LogOffset> floors;
     for (auto& [number, run] : runs_) {
         LinkStatus status = status_of(run);
         tell_figures(run, status);
         fresh.emplace(number, std::move(status));
+        if (!run.stream) continue;
+        floors.resize(deps_.shards, core::LogOffset(~std::uint64_t{0}));
+        for (std::size_t i = 0; i < deps_.shards; ++i)
+            floors[i] = std::min(floors[i], run.stream->kept(i));
     }
     const std::lock_guard lock(mutex_);
     shown_.swap(fresh);
+    floors_.swap(floors);
+}
+
+std::vector<core::LogOffset> LinkAgent::floors() const {
+    const std::lock_guard lock(mutex_);
+    return floors_;
 }
 
 std::optional<LinkStatus> LinkAgent::look(LinkNumber number) const {

@@ -7,12 +7,14 @@
 
 #include "core/ids.h"
 #include "core/result.h"
+#include "matcher/subscription_spec.h"
 #include "runtime/registry/registry_types.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace millrace::runtime {
 
@@ -23,6 +25,12 @@ inline constexpr std::int64_t kLinkStreamItemsMax = 1'000'000'000'000;
 
 enum class LinkDirection : std::uint8_t { kIn, kOut };
 enum class LinkType : std::uint8_t { kFile, kRedis, kPostgres, kNats, kMqtt, kKafka, kAmqp };
+
+// Of a sink: what it sends.
+enum class LinkMode : std::uint8_t {
+    kExecutor,  // deliveries of the subscriptions that name it
+    kStream,    // by itself, in the order of the log, what config.pattern and config.filter take
+};
 
 // What a pattern of a source, or a subject of a sink, may hold: the message's, the event's.
 inline constexpr std::string_view kLinkSubjectPlace = "{subject}";
@@ -61,10 +69,12 @@ struct LinkConfig {
     std::string client;               // mqtt: who we are; empty: the link
     std::string field = "event";      // kEnvelope, kPayload, and a sink: where the text stands
     std::int64_t items_max = 0;       // a sink: about so many entries are kept; 0: all
-    // Where a source begins: start, end, an id of redis, a number of nats.
+    // Where a source begins: start, end, an id of redis, a number of nats. A stream: start, end.
     std::string from = "start";
     LinkFormat format = LinkFormat::kEnvelope;
-    std::string pattern;  // of the events of all formats but kEnvelope
+    // Of a source's events, in all formats but kEnvelope; a stream: which events it sends.
+    std::string pattern;
+    std::string filter;  // a stream: likewise, as a subscription's `filters` or `filter`; JSON
 };
 
 struct Link {
@@ -76,6 +86,12 @@ struct Link {
     LinkDirection direction = LinkDirection::kIn;
     LinkType type = LinkType::kFile;
     LinkConfig config;
+    // What reshapes a source's events, and what a sink sends; empty: nothing does.
+    std::string transform_script_id;
+    ScriptNumber transform_script;
+    LinkMode mode = LinkMode::kExecutor;
+    // A stream's, by shard: what is before was there before it. A shard that is missing: all of it.
+    std::vector<core::LogOffset> begin;
     bool fresh = true;  // no body has been read yet
     bool paused = false;
     // Each reset is one more, and says where to: what was read before does not count any more.
@@ -87,6 +103,9 @@ struct Link {
 
 std::string_view link_type_text(LinkType type);
 std::string_view link_direction_text(LinkDirection direction);
+inline bool is_stream(const Link& link) { return link.mode == LinkMode::kStream; }
+// Of a stream: what it takes.
+core::Result<matcher::SubscriptionSpec> link_choice(const LinkConfig& config);
 
 // Where a source may begin: start, end, or what its type knows.
 core::Status check_link_place(const Link& link, std::string_view place);

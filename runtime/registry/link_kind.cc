@@ -29,6 +29,8 @@ constexpr std::array<std::pair<std::string_view, LinkType>, 7> kLinkTypes = {
      {"mqtt", LinkType::kMqtt},
      {"kafka", LinkType::kKafka},
      {"amqp", LinkType::kAmqp}}};
+constexpr std::array<std::pair<std::string_view, LinkMode>, 2> kLinkModes = {
+    {{"executor", LinkMode::kExecutor}, {"stream", LinkMode::kStream}}};
 constexpr std::array<std::pair<std::string_view, LinkFormat>, 4> kLinkFormats = {
     {{"envelope", LinkFormat::kEnvelope},
      {"payload", LinkFormat::kPayload},
@@ -40,23 +42,6 @@ template <typename Enum, std::size_t N>
 std::string_view link_word(const std::array<std::pair<std::string_view, Enum>, N>& choices,
                            Enum value) {
     return choices[static_cast<std::size_t>(value)].first;
-}
-
-core::Status link_not_built(std::string_view member, const std::string& what) {
-    return core::fail(core::Error(core::ErrorCode::kNotSupported, std::string(member) + ": " + what)
-                          .in(std::string(member)));
-}
-
-// What the contract names and this server has not: told before anything else is judged.
-core::Status check_link_built(JsonObject& in) {
-    if (const auto transform = in.any("transform"); transform && !transform->is_null())
-        return link_not_built("transform", "links have no transforms in this server");
-    std::string mode;
-    if (in.text("mode", mode) && mode != "executor")
-        return link_not_built("mode",
-                              "is \"" + mode.substr(0, 64) +
-                                  "\"; sinks are executors of subscriptions in this server");
-    return {};
 }
 
 void read_file_config(JsonObject& in, LinkConfig& out) {
@@ -157,15 +142,40 @@ void read_source_config(JsonObject& in, const Link& link, LinkConfig& out) {
         in.refuse("pattern", "has {subject}, which only messages of nats, mqtt and amqp have");
 }
 
+// What of the log a stream sends: as a subscription says it.
+void read_stream_config(JsonObject& in, LinkConfig& out) {
+    out.from = "end";
+    if (in.text("from", out.from, {.bytes_max = 16}) && out.from != "start" && out.from != "end")
+        in.refuse("from", "is \"" + out.from + "\"; expected start or end");
+    out.pattern = "*";
+    in.text("pattern", out.pattern, {.bytes_min = 1, .bytes_max = core::kPatternBytesMax});
+    if (const auto filter = in.any("filter"); filter && !filter->is_null())
+        core::append_json(out.filter, *filter);
+    if (!in.ok()) return;
+    if (auto chosen = link_choice(out); !chosen) {
+        const bool of_pattern = chosen.error().field.starts_with("pattern");
+        in.refuse(of_pattern ? "pattern" : "filter", chosen.error().message);
+    }
+}
+
+// `transform` is read as the word that sources and webhooks have for it.
+void read_link_transform(JsonObject& in, Link& out) {
+    for (const std::string_view name : {"transformScriptId", "transform"})
+        in.text(name, out.transform_script_id, {.bytes_max = kResourceIdBytesMax});
+}
+
 core::Status read_link(std::string_view body, Link& out) {
     core::JsonDocument document;
     auto in = document.parse_object(body);
     if (!in) return core::fail(std::move(in.error()));
-    if (auto built = check_link_built(*in); !built) return built;
     read_document_names(*in, out.id, out.name);
     const Presence needed = out.fresh ? Presence::kRequired : Presence::kOptional;
     in->choice("direction", out.direction, kLinkDirections, needed);
     in->choice("type", out.type, kLinkTypes, needed);
+    read_link_transform(*in, out);
+    if (in->choice("mode", out.mode, kLinkModes) && is_stream(out) &&
+        out.direction == LinkDirection::kIn)
+        in->refuse("mode", "is \"stream\", which is for sinks");
     // What does not fit the type is no member of it.
     if (auto config = in->object("config", needed); config && in->ok()) {
         LinkConfig next;
@@ -177,6 +187,7 @@ core::Status read_link(std::string_view body, Link& out) {
         if (out.type == LinkType::kKafka) read_kafka_config(*config, next);
         if (out.type == LinkType::kAmqp) read_amqp_config(*config, out, next);
         if (out.direction == LinkDirection::kIn) read_source_config(*config, out, next);
+        if (is_stream(out)) read_stream_config(*config, next);
         (void)config->finish();
         in->join(*config);
         out.config = std::move(next);
@@ -217,6 +228,10 @@ void append_link_config(core::JsonWriter& json, const Link& link) {
         json.field("format", link_word(kLinkFormats, config.format));
         if (!config.pattern.empty()) json.field("pattern", config.pattern);
     }
+    if (is_stream(link)) {
+        json.field("from", config.from).field("pattern", config.pattern);
+        if (!config.filter.empty()) json.raw_field("filter", config.filter);
+    }
     json.end_object();
 }
 
@@ -227,7 +242,9 @@ std::string show_link(const Link& link) {
     json.field("direction", link_direction_text(link.direction));
     json.field("type", link_type_text(link.type));
     append_link_config(json, link);
-    if (link.direction == LinkDirection::kOut) json.field("mode", "executor");
+    if (link.direction == LinkDirection::kOut) json.field("mode", link_word(kLinkModes, link.mode));
+    if (!link.transform_script_id.empty())
+        json.field("transformScriptId", link.transform_script_id);
     json.field("paused", link.paused);
     append_document_times(json, link.version, link.created_at_us, link.updated_at_us);
     json.end_object();
@@ -243,8 +260,12 @@ bool reads_the_same(const Link& one, const Link& other) {
            a.vhost == b.vhost;
 }
 
-core::Status settle_link(const Link* old, const ChangeContext&, Link& next) {
-    if (!old) return {};
+core::Status settle_link(const Link* old, const ChangeContext& context, Link& next) {
+    if (!old) {
+        if (is_stream(next) && next.config.from == "end") next.begin = context.log_ends;
+        return {};
+    }
+    next.begin = old->begin;
     next.paused = old->paused;
     next.resets = old->resets;
     next.reset_to = old->reset_to;
@@ -256,6 +277,7 @@ core::Status settle_link(const Link* old, const ChangeContext&, Link& next) {
     if (old->direction != next.direction || old->type != next.type)
         return refuse(old->type == next.type ? "direction" : "type",
                       "stays what it was; make another link");
+    if (old->mode != next.mode) return refuse("mode", "stays what it was; make another link");
     if (next.direction == LinkDirection::kIn && !reads_the_same(*old, next))
         return refuse("config",
                       "where a source reads stays what it was: its position says nothing "
@@ -266,12 +288,24 @@ core::Status settle_link(const Link* old, const ChangeContext&, Link& next) {
 void write_link_row(core::JsonWriter& json, const Link& link) {
     json.field("pausedNow", link.paused).field("resets", link.resets);
     json.field("resetTo", link.reset_to);
+    if (link.begin.empty()) return;
+    json.key("begin").begin_array();
+    for (const core::LogOffset offset : link.begin) json.value(offset.value);
+    json.end_array();
 }
 
 void read_link_row(JsonObject& row, Link& out) {
     row.boolean("pausedNow", out.paused);
     row.integer_as("resets", out.resets, 0, UINT32_MAX);
     row.text("resetTo", out.reset_to);
+    core::JsonArray begin;
+    if (const auto found = row.any("begin"); found && found->get(begin)) {
+        for (const core::JsonElement item : begin) {
+            std::int64_t offset = 0;
+            if (!item.get(offset) || offset < 0) return row.refuse("begin", "is damaged");
+            out.begin.emplace_back(static_cast<std::uint64_t>(offset));
+        }
+    }
 }
 
 constexpr DocumentKind<Link> kLinkKind = {
@@ -285,6 +319,14 @@ constexpr DocumentKind<Link> kLinkKind = {
     .settle = settle_link,
     .write_row = write_link_row,
     .read_row = read_link_row,
+    .references =
+        [](const Link& link, const VisitReference& visit) {
+            if (!link.transform_script_id.empty())
+                visit({"script", link.transform_script_id, "transformScriptId",
+                       link.transform_script.value});
+        },
+    .link = [](const DocumentReference& found,
+               Link& next) { next.transform_script = ScriptNumber(found.number); },
 };
 
 bool is_redis_entry_id(std::string_view text) {
@@ -311,7 +353,24 @@ std::string_view link_direction_text(LinkDirection direction) {
     return link_word(kLinkDirections, direction);
 }
 
+core::Result<matcher::SubscriptionSpec> link_choice(const LinkConfig& config) {
+    std::string pattern;
+    core::append_json_string(pattern, config.pattern);
+    const bool text = config.filter.starts_with('"');
+    return matcher::parse_subscription({.pattern = pattern,
+                                        .filters = text ? std::string_view() : config.filter,
+                                        .filter = text ? config.filter : std::string_view(),
+                                        .form = {},
+                                        .priority = {}});
+}
+
 core::Status check_link_place(const Link& link, std::string_view place) {
+    if (is_stream(link)) {
+        if (place == "start" || place == "end") return {};
+        return core::fail(
+            core::ErrorCode::kValidation,
+            "is \"" + std::string(place.substr(0, 64)) + "\"; expected start or end");
+    }
     if (!link_has_places(link.type, link.config)) {
         return core::fail(core::ErrorCode::kValidation,
                           "is no place: only what comes while the link listens is told");

@@ -2,9 +2,9 @@
 
 #include "core/made_id.h"
 #include "runtime/delivery/event_input.h"
-#include "runtime/delivery/kv_pending.h"
 #include "runtime/executors/command_executor.h"
 #include "runtime/executors/command_job.h"
+#include "runtime/executors/reading_host.h"
 #include "runtime/executors/webhook_answer.h"
 
 #include <algorithm>
@@ -12,35 +12,6 @@
 #include <utility>
 
 namespace millrace::runtime {
-
-// What a transform sees: kv as it is, and the tenant's secrets.
-class DeliveryTester::Host final : public LuaHost {
-public:
-    Host(const Deps& deps, core::TenantId tenant, const FindSecret& find_secret)
-        : deps_(deps), tenant_(tenant), find_secret_(find_secret), kv_(*deps.kv) {}
-
-    KvAnswer kv_get(KvSpace space, std::string_view key, std::string& value) override {
-        return kv_.read(tenant_, space, key, deps_.clock->wall_us(), value);
-    }
-    KvAnswer kv_list(KvSpace space, std::string_view prefix, KvVisitor& visitor) override {
-        return kv_.list(tenant_, space, prefix, deps_.clock->wall_us(), visitor);
-    }
-    bool secret(std::string_view name, std::string& value) override {
-        std::string found;
-        if (!find_secret_(name, found)) return false;
-        value += found;
-        return true;
-    }
-    std::int64_t wall_us() override { return deps_.clock->wall_us(); }
-    std::int64_t monotonic_ns() override { return deps_.clock->monotonic_ns(); }
-    std::uint64_t random() override { return deps_.random->next(); }
-
-private:
-    const Deps& deps_;
-    const core::TenantId tenant_;
-    const FindSecret& find_secret_;
-    KvPending kv_;
-};
 
 bool DeliveryTester::reshape(const RegistrySnapshot& registry, OutgoingAttempt& attempt,
                              const FindSecret& find_secret, Reshaped& out, AttemptResult& told) {
@@ -58,7 +29,8 @@ bool DeliveryTester::reshape(const RegistrySnapshot& registry, OutgoingAttempt& 
     EventInput event = event_input_of(attempt.event->envelope.raw, subscription.tenant,
                                       attempt.event->received_at_us);
     event.event_id = attempt.event->event_id;
-    Host host(deps_, subscription.tenant, find_secret);
+    // It sees kv as it is, and the tenant's secrets.
+    ReadingHost host({deps_.clock, deps_.random, deps_.kv}, subscription.tenant, find_secret);
     const TransformInput input{&subscription, &event, attempt.event->envelope.pattern,
                                attempt.delivery_id, attempt.attempt};
     if (!transform_.run(bounded, input, host, out, told)) return true;

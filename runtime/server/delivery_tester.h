@@ -60,7 +60,6 @@ private:
 
     // Others wait for the conductor.
     static constexpr std::int64_t kTransformMsMax = 2'000;
-    class Host;
 
     // True: the attempt has ended with its transform, as `told` says.
     bool reshape(const RegistrySnapshot& registry, OutgoingAttempt& attempt,

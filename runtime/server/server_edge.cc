@@ -96,9 +96,11 @@ std::vector<core::LogOffset> ServerParts::kept_floors() const {
         floors[i] = std::min(floors[i], behind_floors[i]);
         if (unread) floors[i] = std::min(floors[i], unread_floors[i]);
     }
-    if (!forwarder) return floors;
-    const std::vector<core::LogOffset> unsent = forwarder->floors();
-    for (std::size_t i = 0; i < unsent.size(); ++i) floors[i] = std::min(floors[i], unsent[i]);
+    const auto leave = [&floors](const std::vector<core::LogOffset>& unsent) {
+        for (std::size_t i = 0; i < unsent.size(); ++i) floors[i] = std::min(floors[i], unsent[i]);
+    };
+    if (forwarder) leave(forwarder->floors());
+    if (links) leave(links->floors());
     return floors;
 }
 

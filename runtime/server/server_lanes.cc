@@ -94,7 +94,7 @@ std::unique_ptr<Lane> ServerParts::make_lane(std::size_t number, const BehindTab
             std::make_unique<WorkflowExecutor>(std::move(deps), port);
         if (links) {
             set[static_cast<std::size_t>(ExecutorType::kLink)] = std::make_unique<LinkExecutor>(
-                LinkExecutor::Deps{&clock, links.get(), trace_rule()}, port);
+                LinkExecutor::Deps{&clock, links.get(), trace_rule(), slot, seed}, port);
         }
         if (seams.adjust_executors) seams.adjust_executors(set, port);
         return set;

@@ -67,7 +67,10 @@ core::Status ServerParts::build_links() {
     auto files = FileAccess::make(config.links.file_allow);
     if (!files) return core::fail(std::move(files.error()));
     // Behind the lanes, the scheduler and the orchestrator.
-    LinkAgent::Deps deps{intake_deps(2), std::move(*rules), std::move(*files)};
+    link_scripts = std::make_unique<LinkShaper>(
+        LinkShaper::Deps{&clock, &database->kv(), watchdog.add_slot(),
+                         [this] { return registry->snapshot(); }, random.next()});
+    LinkAgent::Deps deps{intake_deps(2), std::move(*rules), std::move(*files), link_scripts.get()};
     links = std::make_unique<LinkAgent>(std::move(deps));
     return links->load(set_aside);
 }

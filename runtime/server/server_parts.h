@@ -158,7 +158,8 @@ public:
     std::unique_ptr<CommandRunner> commands;
     std::unique_ptr<ActionCaller> actions;
     std::unique_ptr<DatabaseClient> database_client;
-    std::unique_ptr<LinkAgent> links;               // null: the simulator has none
+    std::unique_ptr<LinkShaper> link_scripts;       // null: the simulator has none
+    std::unique_ptr<LinkAgent> links;               // likewise
     std::unique_ptr<hub::BatchDesk> edges;          // those whose hub this is
     std::unique_ptr<hub::Forwarder> forwarder;      // null: this is no edge
     std::unique_ptr<telemetry::Exporter> exporter;  // null: no collector is named
@@ -195,8 +196,8 @@ public:
     // In the order of starting.
     std::unique_ptr<core::AgentThread> writer_thread, housekeeper_thread, conductor_thread,
         feeder_thread, scheduler_thread, orchestrator_thread, courier_thread, commands_thread,
-        database_thread, links_thread, forwarder_thread, exporter_thread, sideline_thread,
-        haul_thread, shadow_thread;
+        database_thread, links_thread, link_scripts_thread, forwarder_thread, exporter_thread,
+        sideline_thread, haul_thread, shadow_thread;
     std::unique_ptr<core::AgentThread> compiler_thread;  // as haul_thread: there after
                                                          // stop_threads() if it is busy
     std::vector<std::unique_ptr<core::AgentThread>> syncer_threads, lane_threads, shard_threads;

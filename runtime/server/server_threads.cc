@@ -49,6 +49,7 @@ void ServerParts::start_threads() {
     if (commands) commands_thread = run(*commands);
     if (database_client) database_thread = run(*database_client);
     if (links) links_thread = run(*links);
+    if (link_scripts) link_scripts_thread = run(*link_scripts, Priority::kLong);
     if (forwarder) forwarder_thread = run(*forwarder);
     if (exporter) exporter_thread = run(*exporter, Priority::kChores);
     sideline_thread = run(sideline, Priority::kChores);
@@ -78,6 +79,7 @@ void ServerParts::stop_threads() {
     courier_thread.reset();
     commands_thread.reset();
     database_thread.reset();
+    link_scripts_thread.reset();
     links_thread.reset();
     forwarder_thread.reset();
     lane_threads.clear();

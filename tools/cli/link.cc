@@ -15,7 +15,7 @@ namespace {
 constexpr ResourceKind kLinks{"/v2/links", "link"};
 
 struct LinkCreate {
-    std::string id, name, direction, type, config;
+    std::string id, name, direction, type, config, mode, transform;
 };
 
 std::string link_path(const std::string& id, const char* verb = "") {
@@ -27,7 +27,8 @@ int create_link(CliContext& context, const LinkCreate& o) {
     if (!config) return context.usage(config.error().message);
     JsonObject body;
     body.text_if("id", o.id).text_if("name", o.name).text("direction", o.direction);
-    body.text("type", o.type).raw("config", *config);
+    body.text("type", o.type).raw("config", *config).text_if("mode", o.mode);
+    body.text_if("transformScriptId", o.transform);
     const auto reply =
         context.call({.method = "POST", .path = std::string(kLinks.path), .body = body.str()});
     if (reply == nullptr) return kExitFailed;
@@ -50,7 +51,8 @@ std::string through_of(const core::JsonElement& link) {
     return text_at(link, text_at(link, "direction") == "in" ? "status.taken" : "status.sent");
 }
 std::string waits_of(const core::JsonElement& link) {
-    if (text_at(link, "direction") == "out") return text_at(link, "status.pending");
+    if (text_at(link, "direction") == "out" && text_at(link, "mode") != "stream")
+        return text_at(link, "status.pending");
     const std::string lag = text_at(link, "status.lag");
     return lag.empty() ? "?" : lag + " " + text_at(link, "status.lagUnit");
 }
@@ -114,6 +116,11 @@ void add_link_create(CLI::App& link, CliContext& context) {
     create->add_option("--type", o->type, "file, redis, postgres-notify, nats, mqtt, kafka or amqp")
         ->required();
     create->add_option("--config", o->config, "JSON, @file or - (millrace help links)")->required();
+    create
+        ->add_option("--mode", o->mode,
+                     "of a sink: executor (subscriptions name it) or stream (the log by itself)")
+        ->check(CLI::IsMember({"executor", "stream"}));
+    create->add_option("--transform", o->transform, "the script that reshapes what passes");
     create->callback(
         [&context, o] { context.action = [&context, o] { return create_link(context, *o); }; });
 }
@@ -150,7 +157,9 @@ void add_link_reset(CLI::App& link, CliContext& context) {
     auto id = std::make_shared<std::string>();
     auto to = std::make_shared<std::string>();
     CLI::App* reset = link.add_subcommand(
-        "reset", "Let a source begin anew: what was read comes again, or what was not never comes");
+        "reset",
+        "Let a source or a stream begin anew: what was read comes again, or what was not never "
+        "comes");
     reset->add_option("link", *id, "its id or name")->required();
     reset->add_option("--to", *to, "start, end, the id of an entry (redis) or a number (nats)")
         ->required();

@@ -64,6 +64,9 @@ protected:
             return core::fail(core::ErrorCode::kRateLimited, "too much");
         };
         deps.holds = [this] { return holds_; };
+        shaper_ = std::make_unique<LinkShaper>(LinkShaper::Deps{
+            &clock_, &database_->kv(), nullptr, [this] { return registry_->snapshot(); }, 1});
+        deps.shaper = shaper_.get();
         agent_ = std::make_unique<LinkAgent>(std::move(deps));
         ASSERT_TRUE(agent_->load(aside_));
     }
@@ -88,12 +91,24 @@ protected:
         work();
         return made->after;
     }
+    using StoreTest::append;
     void append(const std::string& text) {
         std::ofstream(files_.path() + "/in", std::ios::app) << text;
     }
     void append_events(int from, int to) {
         for (int i = from; i < to; ++i)
             append(R"({"eventId":"e)" + std::to_string(i) + R"(","pattern":"a"})" + "\n");
+    }
+    void script(const std::string& source) {
+        auto made = registry_->table<Script>().create({.tenant = kLinkTenant},
+                                                      R"({"id":"t","source":)" + source + "}");
+        ASSERT_TRUE(made) << made.error().message;
+    }
+    void shape() {
+        work();
+        while (shaper_->do_work() > 0) {
+        }
+        work();
     }
     void work() {
         for (int i = 0; i < 50; ++i) {
@@ -111,6 +126,7 @@ protected:
     MemoryRegistryRows rows_;
     core::Random random_{1};
     std::unique_ptr<Registry> registry_;
+    std::unique_ptr<LinkShaper> shaper_;
     std::unique_ptr<LinkAgent> agent_;
     std::string emitted_;
     std::size_t letters_ = 0;
@@ -282,6 +298,118 @@ TEST_F(LinkAgentTest, APeerThatIsNotThereFailsDeliveriesAndIsTriedAgain) {
     EXPECT_TRUE(agent_->send(receiver, 2, {link->number, "e1", "a", "{}"}));
     work();
     EXPECT_TRUE(receiver.answers.ends_with("2 ok;")) << receiver.answers;
+}
+
+TEST_F(LinkAgentTest, AStreamSendsTheLogAndGoesOnWhereItWas) {
+    const auto in_file = [&] {
+        std::ifstream file(files_.path() + "/out");
+        std::string line, ids;
+        while (std::getline(file, line)) {
+            const std::size_t at = line.find(R"("eventId":")") + 11;
+            ids += line.substr(at, line.find('"', at) - at) + ";";
+        }
+        return ids;
+    };
+    const auto put_events = [&](int from, int to) {
+        for (int i = from; i < to; ++i)
+            append({}, {.id = "e" + std::to_string(i), .tenant = kLinkTenant});
+        commit({});
+    };
+    put_events(0, 2);
+    const LinkRef link =
+        create(R"({"id":"out","direction":"out","type":"file","mode":"stream","config":{"path":")" +
+               files_.path() + R"(/out","from":"start"}})");
+    EXPECT_EQ(in_file(), "e0;e1;");
+    EXPECT_EQ(status(link).lag, 0u);
+    EXPECT_EQ(status(link).sent, 2u);
+    EXPECT_EQ(status(link).position, R"({"next":[2,0]})");
+    ASSERT_EQ(agent_->floors().size(), kShards);
+    EXPECT_EQ(agent_->floors()[0], core::LogOffset(2));
+    start();
+    put_events(2, 3);
+    work();
+    EXPECT_EQ(in_file(), "e0;e1;e2;");
+    Receiver receiver;
+    EXPECT_TRUE(agent_->send(receiver, 1, {link->number, "e", "a", "{}"}));
+    work();
+    EXPECT_NE(receiver.answers.find("is a stream"), std::string::npos);
+    auto made =
+        registry_->table<Link>().amend({.tenant = kLinkTenant}, "out", "reset", [](Link& n) {
+            ++n.resets;
+            n.reset_to = "start";
+            return core::Status{};
+        });
+    agent_->changed(*made);
+    work();
+    EXPECT_EQ(in_file(), "e0;e1;e2;e0;e1;e2;");
+    auto gone = registry_->table<Link>().remove({.tenant = kLinkTenant}, "out");
+    agent_->changed(*gone);
+    work();
+    EXPECT_TRUE(agent_->floors().empty());
+}
+
+TEST_F(LinkAgentTest, AStreamWhosePeerIsGoneWaitsWithItsPlace) {
+    const LinkRef link =
+        create(R"({"id":"out","direction":"out","type":"file","mode":"stream","config":{"path":")" +
+               files_.path() + R"(/later/out","from":"start"}})");
+    append({}, {.id = "e0", .tenant = kLinkTenant});
+    commit({});
+    work();
+    EXPECT_EQ(status(link).state, "retrying");
+    EXPECT_EQ(status(link).lag, 1u);
+    EXPECT_EQ(agent_->floors()[0], core::LogOffset(0));
+    std::filesystem::create_directory(files_.path() + "/later");
+    work();
+    EXPECT_EQ(status(link).state, "running");
+    EXPECT_EQ(status(link).lag, 0u);
+    EXPECT_EQ(status(link).failed, 0u);
+}
+
+TEST_F(LinkAgentTest, ATransformStandsBeforeTheCommit) {
+    script(
+        R"("return function(e) if e.payload.n == 1 then return nil end return {payload = {m = e.payload.n}} end")");
+    append(std::string(R"({"n":0})") + "\n" + R"({"n":1})" + "\n" + "bad\n" + R"({"n":3})" + "\n");
+    const LinkRef link =
+        create(R"({"id":"in","direction":"in","type":"file","transform":"t","config":{"path":")" +
+               files_.path() + R"(/in","format":"payload","pattern":"p"}})");
+    shape();
+    EXPECT_EQ(events(), 3);
+    EXPECT_NE(emitted_.find(R"("payload":{"m":0})"), std::string::npos) << emitted_;
+    EXPECT_EQ(letters_, 1u);
+    EXPECT_EQ(status(link).taken, 2u);
+    EXPECT_EQ(status(link).left_out, 1u);
+    EXPECT_EQ(status(link).rejected, 1u);
+    start();
+    append(std::string(R"({"n":4})") + "\n");
+    work();
+    amend([](Link& next) { next.paused = true; });  // while the script is at it
+    shape();
+    EXPECT_EQ(events(), 3);
+    amend([](Link& next) { next.paused = false; });
+    shape();
+    EXPECT_EQ(events(), 4);
+    EXPECT_EQ(status(link).taken, 3u);
+}
+
+TEST_F(LinkAgentTest, AStreamSendsWhatItsTransformMakesAndTellsWhatItCanNot) {
+    script(
+        R"("return function(e) if e.eventId == 'e1' then error('no') end return {body = e.eventId} end")");
+    for (int i = 0; i < 3; ++i) append({}, {.id = "e" + std::to_string(i), .tenant = kLinkTenant});
+    commit({});
+    const LinkRef link = create(
+        R"({"id":"out","direction":"out","type":"file","mode":"stream","transform":"t","config":{"path":")" +
+        files_.path() + R"(/out","from":"start"}})");
+    shape();
+    std::ifstream file(files_.path() + "/out");
+    std::string first, second;
+    std::getline(file, first);
+    std::getline(file, second);
+    EXPECT_EQ(first + second, "e0e2");
+    EXPECT_EQ(letters_, 1u);
+    EXPECT_NE(emitted_.find("system.link.unsent"), std::string::npos) << emitted_;
+    EXPECT_EQ(status(link).sent, 2u);
+    EXPECT_EQ(status(link).failed, 1u);
+    EXPECT_EQ(status(link).lag, 0u);
 }
 
 TEST_F(LinkAgentTest, ATrialReadsNothing) {

@@ -63,6 +63,8 @@ TEST_F(LinkKindTest, LinksAreReadAgain) {
          R"({"id":"x","direction":"in","type":"amqp","config":{"host":"h","user":"u","password":"{{secrets.pw}}","vhost":"v","queue":"q","ignoreMessageIds":true,"format":"text","pattern":"in.{subject}"}})",
          R"({"id":"y","direction":"out","type":"amqp","config":{"host":"h","port":1,"exchange":"e","routingKey":"out.{pattern}"}})",
          R"({"id":"z","direction":"out","type":"amqp","config":{"host":"h","routingKey":"queue"}})",
+         R"({"id":"t","direction":"out","type":"file","mode":"stream","config":{"path":"/l/c","from":"start","pattern":"order.*","filter":"$.amount > 1"}})",
+         R"({"id":"u","direction":"out","type":"nats","mode":"stream","config":{"host":"h","stream":"S","subject":"a","filter":{"payload.n":5}}})",
          R"({"id":"d","direction":"out","type":"redis","config":{"host":"h","stream":"s","field":"f","maxLength":9},"mode":"executor"})"}) {
         const std::string id = create(body)->id;
         const std::string before = document_kind<Link>().show(*table().find(kTenant, id));
@@ -73,13 +75,6 @@ TEST_F(LinkKindTest, LinksAreReadAgain) {
         auto patched = table().patch({.tenant = kTenant}, id, R"({"name":"n"})");
         EXPECT_TRUE(patched) << patched.error().message;
     }
-}
-
-TEST_F(LinkKindTest, WhatIsNotBuiltIsSaid) {
-    EXPECT_EQ(refused(R"({"direction":"out","type":"redis","config":{},"mode":"stream"})").code,
-              core::ErrorCode::kNotSupported);
-    EXPECT_EQ(refused(R"({"direction":"in","type":"redis","config":{},"transform":"s"})").code,
-              core::ErrorCode::kNotSupported);
 }
 
 TEST_F(LinkKindTest, TypesThatNobodyKnowsAreRefused) {
@@ -130,6 +125,58 @@ TEST_F(LinkKindTest, BrokersMayMoveAndTopicsMayNot) {
         table().patch({.tenant = kTenant}, "k", R"({"config":{"brokers":"i:2","topic":"t"}})"));
     EXPECT_FALSE(
         table().patch({.tenant = kTenant}, "k", R"({"config":{"brokers":"i:2","topic":"u"}})"));
+}
+
+TEST_F(LinkKindTest, AStreamSaysWhatItSendsAndFromWhere) {
+    const auto stream = [](const std::string& more) {
+        return R"({"id":"s","direction":"out","type":"redis","mode":"stream","config":{"host":"h","stream":"s")" +
+               more + "}}";
+    };
+    for (const char* bad : {R"(,"from":"5-0")", R"(,"pattern":"")", R"(,"filter":"$.amount >")",
+                            R"(,"filter":{"amount":{"$no":1}})"}) {
+        const core::Error error = refused(stream(bad));
+        EXPECT_EQ(error.code, core::ErrorCode::kValidation) << bad;
+        EXPECT_TRUE(error.field.starts_with("config.")) << bad << error.field;
+    }
+    EXPECT_EQ(
+        refused(
+            R"({"direction":"in","type":"redis","mode":"stream","config":{"host":"h","stream":"s"}})")
+            .field,
+        "mode");
+    const LogEnds ends = {core::LogOffset(7), core::LogOffset(9)};
+    auto made = table().create({.tenant = kTenant, .log_ends = ends}, stream(""));
+    ASSERT_TRUE(made) << made.error().message;
+    EXPECT_EQ(made->after->begin, ends);
+    ASSERT_TRUE(table().patch({.tenant = kTenant}, "s", R"({"name":"n"})"));
+    open();
+    EXPECT_EQ(table().find(kTenant, "s")->begin, ends);
+    EXPECT_FALSE(table().patch({.tenant = kTenant}, "s", R"({"mode":"executor"})"));
+    EXPECT_TRUE(check_link_place(*table().find(kTenant, "s"), "end"));
+    EXPECT_FALSE(check_link_place(*table().find(kTenant, "s"), "5-0"));
+}
+
+TEST_F(LinkKindTest, ATransformIsAScriptThatIsThere) {
+    const std::string body =
+        R"({"id":"r","direction":"in","type":"redis","config":{"host":"h","stream":"s"},"transform":"t"})";
+    EXPECT_EQ(refused(body).field, "transformScriptId");
+    auto script = registry_->table<Script>().create(
+        {.tenant = kTenant},
+        R"({"id":"t","name":"t","type":"transform","source":"return function(e) return e end"})");
+    if (!script)
+        script = registry_->table<Script>().create(
+            {.tenant = kTenant}, R"({"id":"t","source":"return function(e) return e end"})");
+    ASSERT_TRUE(script) << script.error().message;
+    const LinkRef link = create(body);
+    ASSERT_TRUE(link);
+    EXPECT_EQ(link->transform_script, script->after->number);
+    EXPECT_NE(document_kind<Link>().show(*link).find(R"("transformScriptId":"t")"),
+              std::string::npos);
+    EXPECT_EQ(registry_->table<Script>().remove({.tenant = kTenant}, "t").error().code,
+              core::ErrorCode::kConflict);
+    auto without = table().patch({.tenant = kTenant}, "r", R"({"transformScriptId":null})");
+    ASSERT_TRUE(without) << without.error().message;
+    EXPECT_EQ(without->after->transform_script_id, "");
+    EXPECT_TRUE(registry_->table<Script>().remove({.tenant = kTenant}, "t"));
 }
 
 TEST_F(LinkKindTest, BadBodiesNameTheMember) {

@@ -1,0 +1,108 @@
+// The part of LinkAgent that sends the log to sinks in the mode `stream`.
+#include "runtime/links/link_agent.h"
+
+#include <utility>
+
+namespace millrace::runtime {
+
+bool LinkAgent::begin_stream(LinkRun& run) {
+    auto made = LinkStream::make(*deps_.database, run.link, deps_.shards, run.state.position);
+    if (made) {
+        run.stream = std::move(*made);
+        return true;
+    }
+    run.stream = nullptr;
+    run.state.stopped = "what was kept of its position does not read (" + made.error().message +
+                        "); reset says where to begin";
+    return false;
+}
+
+// False: the log does not read; it is tried again.
+bool LinkAgent::read_log(LinkRun& run) {
+    const auto read = run.stream->read();
+    const LinkStream::Lost lost = run.stream->take_lost();
+    if (lost.events > 0) {
+        run.state.missed += lost.events;
+        run.state.gaps += lost.gaps;
+        run.state.last_error =
+            "retention has taken " + std::to_string(lost.events) + " events before they were sent";
+        run.state.last_error_at_us = deps_.clock->wall_us();
+        deps_.log->warn("link: " + run.state.last_error, {{"link", run.link->id}});
+    }
+    if (read) return true;
+    note_error(run, read.error().message);
+    return false;
+}
+
+// The position, and what is told of those that it passes, are one commit.
+void LinkAgent::keep_stream(LinkRun& run, std::vector<LinkUnsent>&& unsent) {
+    const std::int64_t now_ns = deps_.clock->monotonic_ns();
+    const bool due =
+        run.stream->has_moved() && (stopping_.load(std::memory_order_relaxed) ||
+                                    now_ns - run.position_kept_ns >= LinkRun::kPositionKeptNs);
+    if (!due && unsent.empty()) return;
+    run.position_kept_ns = now_ns;
+    run.state.position = run.stream->position();
+    run.stream->note_kept();
+    auto result = new_result(run);
+    lines_.clear();
+    for (const LinkUnsent& one : unsent) {
+        events_.append_unsent(*run.link, one, lines_, *result);
+        ++run.failed;
+        run.state.last_error = one.why.substr(0, kLinkReasonBytesMax);
+        run.state.last_error_at_us = deps_.clock->wall_us();
+    }
+    put_lines(*result);
+    put_link_state(result->rows, run.state, deps_.clock->wall_us());
+    outbox_[result->shard.value].push_back(std::move(result));
+}
+
+std::size_t LinkAgent::stream(LinkRun& run) {
+    if (!run.stream) return 0;
+    if (!may_run(run) || stopping_.load(std::memory_order_relaxed)) {
+        run.leave_peer();
+        keep_stream(run, {});
+        return 0;
+    }
+    if (!script_waits(run).empty() || !open_sink(run)) return 0;
+    LinkSink& sink = *run.sink;
+    LinkStream& stream = *run.stream;
+    const std::int64_t now_ns = deps_.clock->monotonic_ns();
+    std::size_t done = 0;
+    if (sink.ready()) {
+        if (run.try_at_ns <= now_ns) {
+            run.retry_ns = LinkRun::kRetryNsMin;
+            run.had_error = false;
+            const std::uint64_t before = stream.lag();
+            (void)read_log(run);
+            done += stream.lag() != before ? 1 : 0;
+        }
+        if (run.shaping == 0) {
+            if (auto texts = stream.drafts(); !texts.empty()) hand_to_script(run, std::move(texts));
+        }
+        while (sink.has_room()) {
+            auto text = stream.next(now_ns);
+            if (!text) break;
+            sink.send(std::move(*text));
+            ++done;
+        }
+    }
+    answers_.clear();
+    done += sink.turn(answers_);
+    std::vector<LinkUnsent> unsent = stream.take_unsent();
+    for (SinkAnswer& one : answers_) {
+        if (one.error.empty()) {
+            ++run.sent;
+        } else {
+            run.state.last_error = one.error.substr(0, kLinkReasonBytesMax);
+            run.state.last_error_at_us = deps_.clock->wall_us();
+        }
+        if (auto given_up = stream.answered(one.ticket, one.error, now_ns))
+            unsent.push_back(std::move(*given_up));
+    }
+    keep_stream(run, std::move(unsent));
+    if (const auto trouble = sink.trouble()) on_trouble(run, *trouble);
+    return done;
+}
+
+}  // namespace millrace::runtime
