@@ -9,7 +9,8 @@ namespace millrace::io {
 namespace {
 
 constexpr std::uint8_t kMqttConnect = 1, kMqttPublishKind = 3, kMqttPubackKind = 4,
-                       kMqttSubscribe = 8, kMqttPing = 12, kMqttDisconnectKind = 14;
+                       kMqttPubrecKind = 5, kMqttPubcompKind = 7, kMqttSubscribe = 8,
+                       kMqttPing = 12, kMqttDisconnectKind = 14;
 constexpr std::size_t kMqttVarintBytesMax = 4;
 
 // ---- reading
@@ -136,7 +137,7 @@ bool read_mqtt_message(std::uint8_t flags, MqttCursor& in, MqttPacket& out) {
     out.retained = (flags & 1) != 0;
     out.topic = in.text();
     if (out.qos > 0) out.id = static_cast<std::uint16_t>(in.number(2));
-    if (!in.good || out.qos > 1 || (out.qos > 0 && out.id == 0)) return false;
+    if (!in.good || out.qos > 2 || (out.qos > 0 && out.id == 0)) return false;
     if (!read_mqtt_properties(in, out)) return false;
     out.payload = in.rest;
     in.rest = {};
@@ -167,6 +168,12 @@ void append_mqtt_packet(std::string& out, std::uint8_t kind, std::uint8_t flags,
     out += static_cast<char>(kind << 4 | flags);
     append_mqtt_varint(out, body.size());
     out.append(body);
+}
+
+void append_mqtt_answer(std::string& out, std::uint8_t kind, std::uint16_t id) {
+    std::string body;
+    append_mqtt_number(body, id, 2);
+    append_mqtt_packet(out, kind, 0, body);
 }
 
 std::size_t mqtt_varint_bytes(std::size_t value) {
@@ -201,7 +208,8 @@ MqttReader::Found MqttReader::next(MqttPacket& out) {
     const std::string_view left = std::string_view(buffer_).substr(at_);
     if (left.empty() || left.size() < wanted_) return Found::kNone;
     // Before the rest of it is waited for: what is no broker's has no length.
-    constexpr unsigned kSaidByBrokers = 1u << 2 | 1u << 3 | 1u << 4 | 1u << 9 | 1u << 13 | 1u << 14;
+    constexpr unsigned kSaidByBrokers =
+        1u << 2 | 1u << 3 | 1u << 4 | 1u << 6 | 1u << 9 | 1u << 13 | 1u << 14;
     if ((kSaidByBrokers >> (static_cast<unsigned char>(left[0]) >> 4) & 1) == 0)
         return broken("a packet is none that a client is sent");
     MqttCursor in{left.substr(1)};
@@ -235,7 +243,9 @@ MqttReader::Found MqttReader::read_packet(std::uint8_t first, std::string_view b
     MqttCursor in{body};
     out = {};
     out.kind = static_cast<MqttPacket::Kind>(kind);
-    bool good = flags == 0 || out.kind == MqttPacket::Kind::kPublish;
+    constexpr std::uint8_t kPubrelFlags = 2;
+    bool good = out.kind == MqttPacket::Kind::kPublish ||
+                flags == (out.kind == MqttPacket::Kind::kPubrel ? kPubrelFlags : 0);
     switch (out.kind) {
         case MqttPacket::Kind::kConnack:
             out.session_there = (in.number(1) & 1) != 0;
@@ -244,6 +254,7 @@ MqttReader::Found MqttReader::read_packet(std::uint8_t first, std::string_view b
             break;
         case MqttPacket::Kind::kPublish: good = read_mqtt_message(flags, in, out); break;
         case MqttPacket::Kind::kPuback:
+        case MqttPacket::Kind::kPubrel:
             out.id = static_cast<std::uint16_t>(in.number(2));
             good = good && read_mqtt_reason(in, out);
             break;
@@ -333,9 +344,15 @@ void append_mqtt_publish(std::string& out, const MqttPublish& what) {
 }
 
 void append_mqtt_puback(std::string& out, std::uint16_t id) {
-    std::string body;
-    append_mqtt_number(body, id, 2);
-    append_mqtt_packet(out, kMqttPubackKind, 0, body);
+    append_mqtt_answer(out, kMqttPubackKind, id);
+}
+
+void append_mqtt_pubrec(std::string& out, std::uint16_t id) {
+    append_mqtt_answer(out, kMqttPubrecKind, id);
+}
+
+void append_mqtt_pubcomp(std::string& out, std::uint16_t id) {
+    append_mqtt_answer(out, kMqttPubcompKind, id);
 }
 
 void append_mqtt_subscribe(std::string& out, std::uint16_t id, std::string_view filter,

@@ -1,6 +1,6 @@
 // What: MQTT 5 on a client's side: reads what a broker sends, in whatever pieces it comes, and
-//       writes what a client says. Messages go and come with QoS 0 or 1. What they mean is their
-//       user's business.
+//       writes what a client says. Messages come with any QoS, and go with 0 or 1. What they mean
+//       is their user's business.
 // Threads: one owner; the functions are pure.
 // Lifetime: texts of a packet are views of the reader, until the next call of feed().
 // Limits: kMqttPacketBytesMax of a packet.
@@ -23,6 +23,7 @@ struct MqttPacket {
         kConnack = 2,
         kPublish = 3,
         kPuback = 4,
+        kPubrel = 6,
         kSuback = 9,
         kPingresp = 13,
         kDisconnect = 14,
@@ -87,6 +88,9 @@ struct MqttPublish {
 std::size_t mqtt_publish_bytes(const MqttPublish& what);
 void append_mqtt_publish(std::string& out, const MqttPublish& what);
 void append_mqtt_puback(std::string& out, std::uint16_t id);
+// Of a message of QoS 2: we have it; and, when its PUBREL has come, that is forgotten.
+void append_mqtt_pubrec(std::string& out, std::uint16_t id);
+void append_mqtt_pubcomp(std::string& out, std::uint16_t id);
 // Retained messages come when the subscription is new, not each time that it is asked for.
 void append_mqtt_subscribe(std::string& out, std::uint16_t id, std::string_view filter,
                            std::uint8_t qos_max);

@@ -44,11 +44,13 @@ public:
     const MqttBroker& broker() const { return broker_; }
 
     // All below only while open().
-    void subscribe(std::uint16_t id, std::string_view filter) {
-        io::append_mqtt_subscribe(out(), id, filter, 1);
+    void subscribe(std::uint16_t id, std::string_view filter, std::uint8_t qos) {
+        io::append_mqtt_subscribe(out(), id, filter, qos);
     }
     void publish(const io::MqttPublish& what) { io::append_mqtt_publish(out(), what); }
     void acknowledge(std::uint16_t id) { io::append_mqtt_puback(out(), id); }
+    void tell_received(std::uint16_t id) { io::append_mqtt_pubrec(out(), id); }
+    void tell_complete(std::uint16_t id) { io::append_mqtt_pubcomp(out(), id); }
 
 private:
     void take_greeting() override;

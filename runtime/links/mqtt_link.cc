@@ -1,5 +1,6 @@
 #include "runtime/links/mqtt_link.h"
 
+#include "core/json_dom.h"
 #include "core/json_writer.h"
 #include "core/timestamp.h"
 #include "runtime/event/misfit.h"
@@ -27,6 +28,22 @@ MqttPlace mqtt_place_of(const PeerDeps& deps, const Link& link, const LinkConfig
     return out;
 }
 
+bool read_received(std::string_view position, std::set<std::uint16_t>& out) {
+    core::JsonDom dom;
+    auto root = dom.parse(position);
+    core::JsonElement member;
+    core::JsonArray list;
+    if (!root || !root->is_object()) return false;
+    if (!root->find("received", member)) return true;
+    if (!member.get(list)) return false;
+    for (const core::JsonElement item : list) {
+        std::int64_t id = 0;
+        if (!item.get(id) || id < 1 || id > UINT16_MAX) return false;
+        out.insert(static_cast<std::uint16_t>(id));
+    }
+    return true;
+}
+
 }  // namespace
 
 // ---- the source
@@ -38,7 +55,10 @@ MqttSource::MqttSource(const PeerDeps& deps, const Link& link, const LinkConfig&
       probes_(deps.probes),
       connection_(*deps.clock, *deps.rules, mqtt_place_of(deps, link, config)),
       begun_(!position.empty()),
-      since_us_(deps.clock->wall_us()) {}
+      since_us_(deps.clock->wall_us()) {
+    if (begun_ && !read_received(position, received_))
+        stop("its position does not read: which packets were received is not known");
+}
 
 std::size_t MqttSource::turn(SourceBatch& batch) {
     if (trouble()) return 0;
@@ -48,7 +68,7 @@ std::size_t MqttSource::turn(SourceBatch& batch) {
         if (probes_)
             listens_ = true;
         else
-            connection_.subscribe(kMqttSubscribeId, config_.subject);
+            begin_session();
         ++done;
     }
     io::MqttPacket packet;
@@ -56,7 +76,7 @@ std::size_t MqttSource::turn(SourceBatch& batch) {
         take(packet, batch);
         ++done;
     }
-    if (batch.size() > 0) {
+    if (std::exchange(moved_, false)) {
         batch.position = position_json();
         batch.acknowledges = kept_ + unkept_.size();
     }
@@ -67,6 +87,7 @@ std::size_t MqttSource::turn(SourceBatch& batch) {
 
 void MqttSource::take(const io::MqttPacket& packet, SourceBatch& batch) {
     if (packet.kind == io::MqttPacket::Kind::kPublish) return take_message(packet, batch);
+    if (packet.kind == io::MqttPacket::Kind::kPubrel) return take_release(packet.id);
     if (packet.kind != io::MqttPacket::Kind::kSuback || packet.id != kMqttSubscribeId) return;
     if (packet.reason >= io::kMqttFailed)
         return fail("the broker refuses the topic: " +
@@ -84,8 +105,27 @@ void MqttSource::begin_listening(SourceBatch& batch) {
     batch.position = position_json();
 }
 
+// The ids of packets are a session's: in another one they are other messages'.
+void MqttSource::begin_session() {
+    if (!connection_.broker().session_there) received_.clear();
+    connection_.subscribe(kMqttSubscribeId, config_.subject,
+                          static_cast<std::uint8_t>(config_.qos));
+}
+
+// It goes out of the row before the broker may give its id to another message.
+void MqttSource::take_release(std::uint16_t id) {
+    moved_ = true;
+    received_.erase(id);
+    unkept_.push_back({Word::Kind::kComplete, id});
+}
+
 void MqttSource::take_message(const io::MqttPacket& packet, SourceBatch& batch) {
-    if (packet.qos > 0) unkept_.push_back(packet.id);
+    moved_ = true;
+    if (packet.qos == 1) unkept_.push_back({Word::Kind::kAck, packet.id});
+    if (packet.qos == 2) {
+        unkept_.push_back({Word::Kind::kReceived, packet.id});
+        if (!received_.insert(packet.id).second) return;
+    }
     subject_.assign(packet.topic);
     std::replace(subject_.begin(), subject_.end(), '/', '.');
     const std::size_t whole = packet.payload.size();
@@ -98,8 +138,13 @@ void MqttSource::take_message(const io::MqttPacket& packet, SourceBatch& batch) 
 void MqttSource::kept(std::uint64_t acknowledged) {
     if (!connection_.open()) return;
     for (; kept_ < acknowledged && !unkept_.empty(); ++kept_) {
-        connection_.acknowledge(unkept_.front());
+        const Word word = unkept_.front();
         unkept_.pop_front();
+        switch (word.kind) {
+            case Word::Kind::kAck: connection_.acknowledge(word.id); break;
+            case Word::Kind::kReceived: connection_.tell_received(word.id); break;
+            case Word::Kind::kComplete: connection_.tell_complete(word.id); break;
+        }
     }
     connection_.push();
 }
@@ -108,7 +153,13 @@ std::string MqttSource::position_json() const {
     std::string out;
     core::JsonWriter json(out);
     json.begin_object().field("since", core::format_timestamp(since_us_));
-    json.field("count", count_).end_object();
+    json.field("count", count_);
+    if (!received_.empty()) {
+        json.key("received").begin_array();
+        for (const std::uint16_t id : received_) json.value(id);
+        json.end_array();
+    }
+    json.end_object();
     return out;
 }
 

@@ -1,8 +1,9 @@
 // What: the source and the sink of MQTT 5. The source has a session that the broker keeps while we
 //       are away, and acknowledges a message when its event is durable here: what was not comes
-//       again, so that each comes at least once, and once where it says its eventId itself. A
-//       session that the broker has lost is a gap. The sink publishes with QoS 1, done when the
-//       broker has acknowledged it.
+//       again, so that each comes at least once, and once where it says its eventId itself. With
+//       QoS 2 each comes once: the ids of packets that were received and not released are kept
+//       with the position, in the commit of their events. A session that the broker has lost is a
+//       gap. The sink publishes with QoS 1, done when the broker has acknowledged it.
 // Threads: the links'. Lifetime: borrows PeerDeps' parts.
 // Limits: kReceiveMax messages that are not acknowledged: then the broker waits. A sink has as many
 //         under way as the broker takes, kSinkTurnTexts at most.
@@ -16,6 +17,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,6 +46,8 @@ public:
 private:
     void take(const io::MqttPacket& packet, SourceBatch& batch);
     void take_message(const io::MqttPacket& packet, SourceBatch& batch);
+    void begin_session();
+    void take_release(std::uint16_t id);
     void begin_listening(SourceBatch& batch);
     std::string position_json() const;
 
@@ -56,8 +60,17 @@ private:
     bool asked_ = false;  // for the messages
     bool listens_ = false;
     std::uint64_t count_ = 0;
-    std::deque<std::uint16_t> unkept_;  // packets whose events are not durable yet
-    std::uint64_t kept_ = 0;            // so many were
+    // What the broker is told once what led to it is durable.
+    struct Word {
+        enum class Kind : std::uint8_t { kAck, kReceived, kComplete } kind = Kind::kAck;
+        std::uint16_t id = 0;
+    };
+    std::deque<Word> unkept_;
+    std::uint64_t kept_ = 0;  // so many were
+    // Packets of QoS 2 that were received and are not released: one of them that comes again is
+    // no further message.
+    std::set<std::uint16_t> received_;
+    bool moved_ = false;  // the position, in this turn, whether a message came or none
     std::string subject_;
 };
 

@@ -67,6 +67,7 @@ struct LinkConfig {
     std::string vhost = "/";          // amqp
     bool ignore_ids = false;          // amqp: a message-id says nothing about a message
     std::string client;               // mqtt: who we are; empty: the link
+    std::int64_t qos = 1;             // mqtt, a source: the highest that is asked for
     std::string field = "event";      // kEnvelope, kPayload, and a sink: where the text stands
     std::int64_t items_max = 0;       // a sink: about so many entries are kept; 0: all
     // Where a source begins: start, end, an id of redis, a number of nats. A stream: start, end.

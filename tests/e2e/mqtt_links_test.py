@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Goal: links of MQTT 5 read what a broker keeps for them into the log at least once, and once where a message says
 its eventId, over kill -9 of the server: a message is acknowledged when its event is on the disk. A session that the broker has lost is a gap.
-Sinks deliver with QoS 1. Method: a broker of the test's (mqtt_peer)."""
+With QoS 2 each comes once whatever it says. Sinks deliver with QoS 1. Method: a broker of the test's (mqtt_peer), and Debian's mosquitto where it is
+installed (else those cases are skipped)."""
 import base64
 import json
 import unittest
 
 import harness
+import mosquitto_peer
 import mqtt_peer
 from links_test import LinkCase, ROUNDS, tearDownModule  # noqa: F401 (the module's end)
 
@@ -109,6 +111,89 @@ class Sinks(MqttCase):
             self.server.send_event(pattern, {"n": n})
         harness.wait_until("all of them", lambda: len(self.broker.received) >= 100)
         harness.wait_until("none under way", lambda: self.status(id)["pending"] == 0)
+
+
+@unittest.skipUnless(mosquitto_peer.BINARY, "no mosquitto")
+class Real(LinkCase):
+    """Against mosquitto, which takes its protocol more seriously than ours does."""
+
+    def setUp(self):
+        self.broker = mosquitto_peer.Mosquitto().start()
+        self.addCleanup(self.broker.close)
+
+    def source(self, **config):
+        id = self.create(direction="in", type="mqtt", config={
+            "host": "127.0.0.1", "port": self.broker.port, "format": "payload", **config})
+        self.wait_state(id, "running")
+        return id
+
+    def publish(self, topic, numbers, qos):
+        client = self.broker.client()
+        client.publish(topic, *[b'{"n":%d}' % n for n in numbers], qos=qos)
+        client.close()
+
+    def test_each_of_qos_2_comes_once_whoever_is_killed(self):
+        pattern, n = self.unique("mqtt.real"), 0
+        id = self.source(topic="r/#", qos=2, pattern=pattern)
+        for _ in range(ROUNDS):
+            self.publish("r/a", range(n, n + 3000), 2)
+            n += 3000
+            self.server.kill()
+            self.server.start()
+        self.wait_numbers(pattern, n, 120)
+        status = harness.wait_until("all to be taken", lambda: self.status(id)["taken"] == n and self.status(id))
+        self.assertEqual((status["gaps"], status["rejected"], status["duplicates"]), (0, 0, 0))
+        # All of it was released: what follows has the same packet ids.
+        harness.wait_until("nothing unreleased", lambda: "received" not in self.status(id)["position"])
+        self.publish("r/a", range(n, n + 100), 2)
+        self.wait_numbers(pattern, n + 100)
+
+    def test_a_session_outlives_the_broker_and_us(self):
+        pattern = self.unique("mqtt.stay")
+        id = self.source(topic="s", qos=1, pattern=pattern)
+        self.publish("s", range(100), 1)
+        self.wait_numbers(pattern, 100)
+        self.order(id, "pause")
+        self.publish("s", range(100, 500), 1)
+        self.broker.stop()
+        self.broker.start()
+        self.order(id, "resume")
+        self.wait_numbers(pattern, 500)
+        self.assertEqual(self.status(id)["gaps"], 0)
+
+    def test_sinks(self):
+        reader = self.broker.client("reader")
+        reader.subscribe("out/#")
+        id = self.create(direction="out", type="mqtt", config={
+            "host": "127.0.0.1", "port": self.broker.port, "topic": "out/{pattern}"})
+        pattern = self.unique("mqtt.to")
+        self.assertEqual(self.server.post("/v2/subscriptions", {
+            "pattern": pattern, "executor": {"type": "link", "linkId": id}}).status, 201)
+        for n in range(50):
+            self.server.send_event(pattern, {"n": n})
+        got = reader.messages(50)
+        reader.close()
+        self.assertEqual({topic for topic, _ in got}, {"out/" + pattern.replace(".", "/")})
+        self.assertEqual(sorted(json.loads(text)["payload"]["n"] for _, text in got), list(range(50)))
+
+    def test_a_stream(self):
+        reader = self.broker.client("follower")
+        reader.subscribe("log/#")
+        pattern = self.unique("mqtt.log")
+        id = self.create(direction="out", type="mqtt", mode="stream", config={
+            "host": "127.0.0.1", "port": self.broker.port, "topic": "log/{pattern}", "pattern": pattern})
+        for n in range(20):
+            self.server.send_event(pattern, {"n": n})
+        got = reader.messages(20)
+        self.assertEqual(sorted(json.loads(text)["payload"]["n"] for _, text in got), list(range(20)))
+        self.server.kill()
+        self.server.start()
+        self.server.send_event(pattern, {"n": 20})
+        # What was not on the disk as sent comes again; nothing is left out.
+        while json.loads(reader.messages(1)[0][1])["payload"]["n"] != 20:
+            pass
+        reader.close()
+        self.wait_state(id, "running")
 
 
 if __name__ == "__main__":

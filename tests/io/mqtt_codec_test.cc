@@ -28,6 +28,7 @@ std::string line_of(const MqttPacket& packet) {
                    (packet.retained ? "retained " : "") + std::string(packet.topic) + " " +
                    std::string(packet.payload);
         case MqttPacket::Kind::kPuback: return "puback " + std::to_string(packet.id) + reason;
+        case MqttPacket::Kind::kPubrel: return "pubrel " + std::to_string(packet.id) + reason;
         case MqttPacket::Kind::kSuback: return "suback " + std::to_string(packet.id) + reason;
         case MqttPacket::Kind::kPingresp: return "pingresp";
         case MqttPacket::Kind::kDisconnect: return "disconnect" + reason;
@@ -94,6 +95,13 @@ TEST(MqttReader, ReadsWhatABrokerSays) {
                  {"puback 9 0", "puback 10 16", "puback 11 151q"});
     expect_lines("\x90\x04\x00\x01\x00\x87"sv, {"suback 1 135"});
     expect_lines("\xe0\x00\xe0\x01\x8b"sv, {"disconnect 0", "disconnect 139"});
+    expect_lines(
+        "\x34\x07\x00\x01"
+        "a"
+        "\x00\x07\x00x"
+        "\x62\x02\x00\x07"
+        "\x62\x03\x00\x08\x92"sv,
+        {"publish 7 a x", "pubrel 7 0", "pubrel 8 146"});
 }
 
 TEST(MqttReader, EndsAtWhatIsNoneOfTheProtocol) {
@@ -103,9 +111,10 @@ TEST(MqttReader, EndsAtWhatIsNoneOfTheProtocol) {
                                          "\x20\x02\x00\x00"sv,              // no properties
                                          "\x20\x05\x00\x00\x02\x7f\x00"sv,  // an unknown property
                                          "\x20\x04\x00\x00\x01\x21"sv,  // a property that is cut
-                                         "\x34\x05\x00\x01"
+                                         "\x36\x07\x00\x01"
                                          "a"
-                                         "\x00\x00"sv,  // QoS 2, which nobody asked for
+                                         "\x00\x01\x00x"sv,      // there is no QoS 3
+                                         "\x60\x02\x00\x01"sv,  // PUBREL has other flags
                                          "\x32\x06\x00\x01"
                                          "a"
                                          "\x00\x00\x00"sv,              // no packet id

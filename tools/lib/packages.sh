@@ -31,7 +31,7 @@ packages_test() {
 # The peers that links are tried against.
 packages_links() {
     echo redis-server=redis-server redis-tools=redis-cli nats-server=/usr/sbin/nats-server
-    echo rabbitmq-server=/usr/lib/rabbitmq/bin/rabbitmq-server
+    echo rabbitmq-server=/usr/lib/rabbitmq/bin/rabbitmq-server mosquitto=/usr/sbin/mosquitto
 }
 
 # The demo takes its input from a package of the npm registry.

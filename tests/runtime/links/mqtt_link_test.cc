@@ -24,6 +24,18 @@ std::string message(std::string_view topic, std::string_view payload, std::uint1
     io::append_mqtt_publish(out, {topic, payload, id, false});
     return out;
 }
+std::string exactly_once(std::string_view topic, std::string_view payload, std::uint16_t id,
+                         bool again = false) {
+    std::string out = message(topic, payload, id);
+    out[0] = static_cast<char>(again ? 0x3c : 0x34);
+    return out;
+}
+// PUBREC (5) and PUBCOMP (7).
+std::string answer(int kind, std::uint16_t id) {
+    std::string out;
+    kind == 5 ? io::append_mqtt_pubrec(out, id) : io::append_mqtt_pubcomp(out, id);
+    return out;
+}
 std::string puback(std::uint16_t id) {
     std::string out;
     io::append_mqtt_puback(out, id);
@@ -113,6 +125,70 @@ TEST_F(MqttLinkTest, AMessageIsAcknowledgedWhenItsEventIsDurable) {
     source_->kept(batch_.acknowledges);
     EXPECT_EQ(heard(), puback(11));
     EXPECT_FALSE(source_->trouble());
+}
+
+TEST_F(MqttLinkTest, OfQos2EachIsTakenOnceAndReleasedWhenThatIsKept) {
+    config_.qos = 2;
+    begin();
+    (void)heard();
+    say(kLetIn);
+    EXPECT_TRUE(heard().ends_with("a/#\x12"sv));  // QoS 2 is asked for
+    say(kSubscribed);
+    batch_.clear();
+    say(exactly_once("a/b", "one", 7) + message("a/b", "two", 9));
+    EXPECT_EQ(texts(), "a.b=one;a.b=two;");
+    EXPECT_NE(batch_.position.find(R"("received":[7])"), std::string::npos) << batch_.position;
+    EXPECT_EQ(heard(), "");  // not before it is durable
+    const std::string kept = batch_.position;
+    source_->kept(batch_.acknowledges);
+    EXPECT_EQ(heard(), answer(5, 7) + puback(9));
+    batch_.clear();
+    say("\x62\x02\x00\x07"sv);
+    EXPECT_TRUE(batch_.changed());
+    EXPECT_EQ(texts(), "");
+    EXPECT_EQ(batch_.position.find("received"), std::string::npos) << batch_.position;
+    EXPECT_EQ(heard(), "");
+    source_->kept(batch_.acknowledges);
+    EXPECT_EQ(heard(), answer(7, 7));
+    // Killed between PUBREC and PUBREL, or before the broker had that.
+    batch_.clear();
+    begin(kept);
+    (void)heard();
+    say(kKnown);
+    say(kSubscribed);
+    (void)heard();
+    batch_.clear();
+    say(exactly_once("a/b", "one", 7, true));
+    EXPECT_EQ(texts(), "");
+    EXPECT_TRUE(batch_.changed());
+    source_->kept(batch_.acknowledges);
+    EXPECT_EQ(heard(), answer(5, 7));
+    batch_.clear();
+    say("\x62\x02\x00\x07"sv);
+    source_->kept(batch_.acknowledges);
+    EXPECT_EQ(heard(), answer(7, 7));
+    batch_.clear();
+    say(exactly_once("a/b", "another", 7));
+    EXPECT_EQ(texts(), "a.b=another;");
+}
+
+TEST_F(MqttLinkTest, PacketsOfALostSessionAreOthers) {
+    config_.qos = 2;
+    const std::string position = R"({"since":"2026-01-02T03:04:05Z","count":1,"received":[7]})";
+    begin(position);
+    say(kLetIn);
+    say(kSubscribed);
+    batch_.clear();
+    say(exactly_once("a/b", "new", 7));
+    EXPECT_EQ(texts(), "a.b=new;");
+    // A release of what is not known is answered too: the answer to it was lost.
+    batch_.clear();
+    (void)heard();
+    say("\x62\x02\x00\x63"sv);
+    source_->kept(batch_.acknowledges);
+    EXPECT_TRUE(heard().ends_with(answer(7, 0x63)));
+    begin(R"({"received":["x"]})");
+    EXPECT_TRUE(source_->trouble() && source_->trouble()->stops);
 }
 
 TEST_F(MqttLinkTest, ASessionThatTheBrokerHasLostIsAGap) {
