@@ -98,20 +98,6 @@ NatsAnswers::Kind NatsAnswers::consumer(std::string_view json, NatsConsumerInfo&
     return Kind::kGood;
 }
 
-NatsAnswers::Kind NatsAnswers::message(std::string_view json, NatsStoredMessage& out) {
-    out = {};
-    core::JsonElement root, message;
-    const Kind kind = begin(json, root);
-    if (kind == Kind::kRefused && refusal_.number == NatsRefusal::kNoMessage) return Kind::kGood;
-    if (kind != Kind::kGood) return kind;
-    std::string_view time;
-    if (!root.find("message", message) || !message.is_object() ||
-        !nats_member(message, "time", time) || !core::parse_timestamp(time, out.at_us))
-        return Kind::kUnreadable;
-    out.there = true;
-    return Kind::kGood;
-}
-
 NatsAnswers::Kind NatsAnswers::published(std::string_view json, NatsPubAck& out) {
     out = {};
     core::JsonElement root;

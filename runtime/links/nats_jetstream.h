@@ -42,11 +42,6 @@ struct NatsConsumerInfo {
     std::uint64_t delivered = 0;  // so many
 };
 
-struct NatsStoredMessage {
-    bool there = false;
-    std::int64_t at_us = 0;  // when the stream took it
-};
-
 struct NatsPubAck {
     std::string stream;
     std::uint64_t seq = 0;
@@ -71,8 +66,6 @@ public:
     // A stream that is not there is a good answer.
     Kind stream(std::string_view json, NatsStreamInfo& out);
     Kind consumer(std::string_view json, NatsConsumerInfo& out);
-    // So is a message.
-    Kind message(std::string_view json, NatsStoredMessage& out);
     Kind published(std::string_view json, NatsPubAck& out);
     const NatsRefusal& refusal() const { return refusal_; }
 

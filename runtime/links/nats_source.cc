@@ -108,7 +108,8 @@ void NatsStreamSource::make_consumer() {
     core::JsonWriter json(body);
     json.begin_object().field("stream_name", config_.stream).key("config").begin_object();
     json.field("description", "millrace").field("ack_policy", "none");
-    json.field("deliver_policy", "by_start_sequence").field("opt_start_seq", place_.seq + 1);
+    json.field("deliver_policy", "by_start_sequence")
+        .field("opt_start_seq", place_.seq + (looks_back_ ? 0 : 1));
     json.field("replay_policy", "instant").field("max_deliver", 1);
     if (!config_.subject.empty()) json.field("filter_subject", config_.subject);
     json.field("inactive_threshold", kConsumerRestsNs).field("num_replicas", 1);
@@ -167,7 +168,6 @@ void NatsStreamSource::take_answer(const NatsMessage& message, SourceBatch& batc
         if (kind != NatsAnswers::Kind::kGood) return refuse(kind, "STREAM.INFO");
         return take_stream(batch);
     }
-    if (message.tag == kMessageTag) return take_last_read(message, batch);
     // Of one that was left meanwhile.
     if (message.tag == kConsumerTag && state_ != State::kReading) return;
     NatsConsumerInfo made;
@@ -212,26 +212,22 @@ void NatsStreamSource::take_stream(SourceBatch& batch) {
         return ask(kConsumerTag, "CONSUMER.INFO." + config_.stream + "." + consumer_, "");
     }
     // One that has gone back and was filled again has the number that was read last too: it is
-    // another message then.
-    const bool may_be_another = begun_ && place_.at_us != 0 && info_.there &&
-                                info_.first <= place_.seq && place_.seq <= info_.last;
-    if (!may_be_another) return begin_at_place(batch);
-    std::string body;
-    core::JsonWriter json(body);
-    json.begin_object().field("seq", place_.seq).end_object();
-    ask(kMessageTag, "STREAM.MSG.GET." + config_.stream, body);
+    // another message then. Read again, not asked for by STREAM.MSG.GET: that is a right of its
+    // own, which not every reader has.
+    looks_back_ = begun_ && place_.at_us != 0 && info_.there && info_.first <= place_.seq &&
+                  place_.seq <= info_.last;
+    begin_at_place(batch);
 }
 
-void NatsStreamSource::take_last_read(const NatsMessage& message, SourceBatch& batch) {
-    NatsStoredMessage stored;
-    const auto kind = answers_.message(message.payload, stored);
-    if (kind != NatsAnswers::Kind::kGood) return refuse(kind, "STREAM.MSG.GET");
+// True: it is no further one.
+bool NatsStreamSource::is_last_read(const NatsDelivery& at) {
     // One that was taken out by itself says nothing.
-    if (stored.there && stored.at_us != place_.at_us)
-        return stop("the stream has gone back and was filled again: its message " +
-                    std::to_string(place_.seq) + " is of " + core::format_timestamp(stored.at_us) +
-                    ", the one that was read was of " + core::format_timestamp(place_.at_us));
-    begin_at_place(batch);
+    if (!std::exchange(looks_back_, false) || at.stream_seq != place_.seq) return false;
+    if (at.at_us != place_.at_us)
+        stop("the stream has gone back and was filled again: its message " +
+             std::to_string(place_.seq) + " is of " + core::format_timestamp(at.at_us) +
+             ", the one that was read was of " + core::format_timestamp(place_.at_us));
+    return true;
 }
 
 void NatsStreamSource::begin_at_place(SourceBatch& batch) {
@@ -274,17 +270,19 @@ void NatsStreamSource::tell_jumps(SourceBatch& batch) {
 
 void NatsStreamSource::take_delivered(const NatsMessage& message, const NatsDelivery& at,
                                       SourceBatch& batch) {
-    if (at.consumer_seq != consumer_seq_ + 1 || at.stream_seq <= place_.seq)
+    const bool known = is_last_read(at);
+    if (at.consumer_seq != consumer_seq_ + 1 || (!known && at.stream_seq <= place_.seq))
         return begin_again("its numbers do not follow one another");
     consumer_seq_ = at.consumer_seq;
     in_vain_ = 0;
     pulled_ns_ = clock_.monotonic_ns();
     if (pulled_ > 0) --pulled_;
+    lag_ = at.pending;
+    if (known) return;
     if (config_.subject.empty() && at.stream_seq != place_.seq + 1) note_jump(at.stream_seq);
     place_.seq = at.stream_seq;
     place_.at_us = at.at_us;
     moved_ = true;
-    lag_ = at.pending;
     // Where a stream was made anew, or went back, its numbers are other messages'.
     const std::string id = std::to_string(at.at_us) + "-" + std::to_string(place_.seq);
     add_nats_message(batch, id, message, at.at_us);

@@ -52,13 +52,7 @@ public:
 
 private:
     enum class State : std::uint8_t { kBegin, kLooked, kReading };
-    enum Tag : std::uint64_t {
-        kStreamTag = 1,
-        kMessageTag,
-        kConsumerMadeTag,
-        kConsumerTag,
-        kNothingTag
-    };
+    enum Tag : std::uint64_t { kStreamTag = 1, kConsumerMadeTag, kConsumerTag, kNothingTag };
     // Numbers between two that came.
     struct Jump {
         std::uint64_t from = 0;
@@ -74,7 +68,7 @@ private:
     void take(const NatsMessage& message, SourceBatch& batch);
     void take_answer(const NatsMessage& message, SourceBatch& batch);
     void take_stream(SourceBatch& batch);
-    void take_last_read(const NatsMessage& message, SourceBatch& batch);
+    bool is_last_read(const NatsDelivery& at);
     void begin_at_place(SourceBatch& batch);
     void note_jump(std::uint64_t to);
     void take_delivered(const NatsMessage& message, const NatsDelivery& at, SourceBatch& batch);
@@ -97,6 +91,8 @@ private:
     bool moved_ = false;           // the place, in this turn
 
     NatsStreamInfo info_;  // of the last look
+    // The consumer begins with the message that was read last: is it still the same one?
+    bool looks_back_ = false;
     std::string consumer_;
     std::uint64_t sid_ = 0;
     std::string pull_subject_, inbox_;

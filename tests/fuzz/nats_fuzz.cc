@@ -25,7 +25,6 @@ std::string looked_at(const io::NatsFrame& frame) {
     runtime::NatsStreamInfo stream;
     runtime::NatsConsumerInfo consumer;
     runtime::NatsPubAck ack;
-    runtime::NatsStoredMessage stored;
     runtime::NatsDelivery delivery;
     runtime::NatsPosition place;
     if (answers.stream(frame.text, stream) == NatsAnswers::Kind::kGood) {
@@ -34,7 +33,6 @@ std::string looked_at(const io::NatsFrame& frame) {
     }
     (void)answers.consumer(frame.text, consumer);
     (void)answers.published(frame.text, ack);
-    (void)answers.message(frame.text, stored);
     (void)runtime::read_nats_delivery(frame.reply, delivery);
     (void)runtime::NatsPosition::read(frame.text);
     return out + ";";

@@ -77,24 +77,6 @@ TEST(NatsAnswers, OfAConsumer) {
     EXPECT_EQ(answers.consumer(R"({"name":"c"})", info), NatsAnswers::Kind::kUnreadable);
 }
 
-TEST(NatsAnswers, OfAStoredMessage) {
-    NatsAnswers answers;
-    NatsStoredMessage stored;
-    EXPECT_EQ(answers.message(R"({"message":{"subject":"a","seq":7,"data":"eA==","time":")" +
-                                  std::string(kCreated) + R"("}})",
-                              stored),
-              NatsAnswers::Kind::kGood);
-    EXPECT_TRUE(stored.there);
-    EXPECT_EQ(stored.at_us, 1767323045123456);
-    EXPECT_EQ(
-        answers.message(
-            R"({"error":{"code":404,"err_code":10037,"description":"no message found"}})", stored),
-        NatsAnswers::Kind::kGood);
-    EXPECT_FALSE(stored.there);
-    for (const char* bad : {"{}", R"({"message":7})", R"({"message":{"seq":7}})"})
-        EXPECT_EQ(answers.message(bad, stored), NatsAnswers::Kind::kUnreadable) << bad;
-}
-
 TEST(NatsDelivery, IsReadOfOldAndNewSubjects) {
     for (const char* subject : {"$JS.ACK.s.c.1.7.3.1700000000000000000.4",
                                 "$JS.ACK._.hash.s.c.1.7.3.1700000000000000000.4",
