@@ -47,6 +47,7 @@ class LogReader;
 class PoolSet;
 class Quarantine;
 class RegistryStore;
+class ReplicaGate;
 class RetrySchedule;
 class ShardLog;
 class SpaceGuard;
@@ -103,7 +104,10 @@ public:
         // Tests: how many at once, asked before each group; instead of what is measured.
         std::function<std::size_t()> sync_depth{};
         // The simulator's: where a new folder's hash seed comes from. None: drawn from the system.
+        // A partition's: what all of its copies are made with; another one's folder is refused.
         std::optional<std::uint64_t> hash_seed{};
+        // Each write goes through it before it reaches the disk. Null: this store stands alone.
+        ReplicaGate* gate = nullptr;
     };
     static core::Result<std::unique_ptr<Database>> open(const Options& options);
     ~Database();

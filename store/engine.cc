@@ -230,7 +230,22 @@ core::Status Engine::load_seed() {
         if (auto status = commit(batch, Durability::kFsync); !status) return status;
     }
     hasher = std::make_unique<Hasher>(seed);
-    return {};
+    return options.gate ? check_seed() : core::Status{};
+}
+
+// Key hashes and identities hang on it: copies with different ones would mean different events.
+core::Status Engine::check_seed() {
+    rocksdb::PinnableSlice value;
+    auto there = get(ColumnFamily::kDefault, "seed", value);
+    if (!there) return core::fail(std::move(there.error()));
+    if (!*there || !options.hash_seed) return {};
+    const HashSeed wanted = draw_seed(options.hash_seed);
+    if (value.size() == sizeof(wanted) && std::memcmp(value.data(), &wanted, sizeof(wanted)) == 0)
+        return {};
+    return core::fail(ErrorCode::kConflict,
+                      "store: open data folder path=" + options.path +
+                          " failed: it was made with another hash seed than this cluster's; it "
+                          "belongs to another cluster. Use a folder of its own");
 }
 
 core::Status Engine::load_meta() {
@@ -297,7 +312,7 @@ core::Status Engine::open_kv_history() {
     return batch.Count() == 0 ? core::Status{} : commit(batch, Durability::kOs);
 }
 
-core::Status Engine::open() {
+core::Status Engine::open_folder() {
     if (options.shards == 0 || options.shards > core::kShardsMax) {
         return core::fail(ErrorCode::kValidation,
                           "store: shards must be 1 to " + std::to_string(core::kShardsMax));
@@ -324,7 +339,14 @@ core::Status Engine::open() {
                     " MiB are free on its disk; free some space (nothing was changed)");
         }
     }
-    if (auto status = open_rocks(); !status) return status;
+    return open_rocks();
+}
+
+core::Status Engine::open() {
+    if (auto status = open_folder(); !status) return status;
+    if (options.gate) {
+        if (auto status = check_replicable(); !status) return status;
+    }
     if (auto status = load_meta(); !status) return status;
     if (auto status = recover_tails(); !status) return status;
     if (auto status = check_mark(); !status) return status;
@@ -373,7 +395,21 @@ core::Status Engine::close() {
     return flush_for_next_start(*this);
 }
 
+// The log of the partition has it first: what this disk alone has would be nobody's.
 core::Status Engine::write(rocksdb::WriteBatch& batch, bool sync) {
+    if (!options.gate || batch.Count() == 0) return write_here(batch, sync);
+    const std::lock_guard order(order_);
+    if (fatal()) return core::fail(ErrorCode::kUnavailable, fatal_reason());
+    const auto at = options.gate->append(batch.Data());
+    if (!at) {
+        set_fatal(at.error().message);
+        return core::fail(ErrorCode::kUnavailable, fatal_reason());
+    }
+    batch.Put(family(ColumnFamily::kDefault), slice(kReplicaKey), encode_replica_position(*at));
+    return write_here(batch, sync);
+}
+
+core::Status Engine::write_here(rocksdb::WriteBatch& batch, bool sync) {
     if (fatal()) return core::fail(ErrorCode::kUnavailable, fatal_reason());
     rocksdb::WriteOptions write;
     write.sync = sync;

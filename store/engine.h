@@ -1,7 +1,8 @@
 // What: the inside of Database: RocksDB with its column families and options, the durable tails,
 //       the fatal state, and the one way a batch of rows becomes a WriteBatch. The store's own
 //       files include this; nobody else does.
-// Threads: commit() and write() by any (RocksDB orders them); tails are published by atomics.
+// Threads: commit() and write() by any (RocksDB orders them; with a gate our own lock, so that the
+//       gate's order is the disk's); tails are published by atomics.
 // Lifetime: of the Database. Limits: none. Failure: RocksDB's Status becomes an Error here, once.
 #pragma once
 
@@ -13,10 +14,13 @@
 #include "store/folder_lock.h"
 #include "store/housekeeper.h"
 #include "store/ids/id_index.h"
+#include "store/log/block_codec.h"
 #include "store/log/event_search.h"
 #include "store/log/log_reader.h"
 #include "store/log/pool_set.h"
 #include "store/log/shard_log.h"
+#include "store/replica/batch_view.h"
+#include "store/replica/replica_gate.h"
 #include "store/retention/space_guard.h"
 #include "store/retention/stored_bytes.h"
 #include "store/rows/audit_log.h"
@@ -97,6 +101,14 @@ public:
 
     core::Status open();
     core::Status close();
+
+    // For a folder that only follows another one (ReplicaStore), instead of open().
+    core::Status open_replica();
+    core::Status apply_replica(std::string_view bytes, const ReplicaPosition& at);
+    core::Status note_replica(const ReplicaPosition& at);
+    core::Result<ReplicaPosition> replica_position();
+    // kConflict: the folder's seed is another one than Options::hash_seed.
+    core::Status check_seed();
 
     // The one way to the disk. After a failure the store is fatal.
     core::Status commit(rocksdb::WriteBatch& batch, Durability durability);
@@ -198,6 +210,12 @@ private:
         std::atomic<std::uint64_t> first_kept{0};
     };
 
+    // Up to where RocksDB is open and nothing of it was read.
+    core::Status open_folder();
+    core::Status check_replicable();
+    core::Status check_follows(const BatchView& batch);
+    core::Status take_blocks(const BatchView& batch);
+    core::Status index_block(const BlockView& block, std::uint64_t from);
     core::Status settle_folder();
     core::Status check_format();
     core::Status open_rocks();
@@ -228,7 +246,9 @@ private:
     core::Status lost(core::LogPosition at, std::string what);
 
     core::Status write(rocksdb::WriteBatch& batch, bool sync);
+    core::Status write_here(rocksdb::WriteBatch& batch, bool sync);
 
+    std::mutex order_;  // of writes, over the gate and the disk
     FolderLock lock_;
     std::unique_ptr<rocksdb::Env> env_;  // of wal_files
     std::unique_ptr<rocksdb::DB> db_;

@@ -241,6 +241,32 @@ core::Status Engine::recover_gone() {
                                : core::fail(rocks_error("read gone events", rows->status()));
 }
 
+// The identities of a block's events from `from` on.
+core::Status Engine::index_block(const BlockView& block, std::uint64_t from) {
+    const core::LogPosition first = block.first();
+    ShardIdIndex& index = ids.shard(first.shard);
+    // Only after the loss of the runs of a big log: they are made here, one by one.
+    const auto make_room = [&index]() -> core::Status {
+        auto worked = index.work();
+        return worked ? core::Status{} : core::fail(std::move(worked.error()));
+    };
+    for (std::uint32_t i = 0; block.has_ids() && i < block.header.count; ++i) {
+        const std::uint64_t offset = first.offset.value + i;
+        const IdHash id = block.id(i);
+        if (offset < from || id.none()) continue;
+        const core::ShardId keeper = keeper_of(id, options.shards);
+        const bool asked = keeper != first.shard && block.asked();
+        while (!index.insert(id, core::LogOffset{offset},
+                             asked ? keeper_bit(keeper) : KeeperBits{0})) {
+            if (auto status = make_room(); !status) return status;
+        }
+    }
+    while (!index.note_sealed(core::LogOffset{block.end_offset()}, block.value.size())) {
+        if (auto status = make_room(); !status) return status;
+    }
+    return {};
+}
+
 core::Status Engine::recover_ids_of(core::ShardId shard) {
     ShardIdIndex& index = ids.shard(shard);
     const std::uint64_t end = committed_[shard.value].end_offset;
@@ -250,11 +276,6 @@ core::Status Engine::recover_ids_of(core::ShardId shard) {
     const auto log = iterate(ColumnFamily::kLog);
     bool chained = false;
     std::uint64_t previous_hash = 0;
-    // Only after the loss of the runs of a big log: they are made here, one by one.
-    const auto make_room = [&index]() -> core::Status {
-        auto worked = index.work();
-        return worked ? core::Status{} : core::fail(std::move(worked.error()));
-    };
     log->SeekForPrev(log_key({shard, core::LogOffset{*from}}));
     for (; log->Valid(); log->Next()) {
         KeyReader reader(view(log->key()));
@@ -270,20 +291,7 @@ core::Status Engine::recover_ids_of(core::ShardId shard) {
         previous_hash = block_hash(block->value);
         chained = true;
         if (block->end_offset() <= *from) continue;
-        for (std::uint32_t i = 0; block->has_ids() && i < block->header.count; ++i) {
-            const std::uint64_t offset = key.offset.value + i;
-            const IdHash id = block->id(i);
-            if (offset < *from || id.none()) continue;
-            const core::ShardId keeper = keeper_of(id, options.shards);
-            const bool asked = keeper != shard && block->asked();
-            while (!index.insert(id, core::LogOffset{offset},
-                                 asked ? keeper_bit(keeper) : KeeperBits{0})) {
-                if (auto status = make_room(); !status) return status;
-            }
-        }
-        while (!index.note_sealed(core::LogOffset{block->end_offset()}, block->value.size())) {
-            if (auto status = make_room(); !status) return status;
-        }
+        if (auto status = index_block(*block, *from); !status) return status;
     }
     return log->status().ok() ? core::Status{} : core::fail(rocks_error("read log", log->status()));
 }
