@@ -5,10 +5,9 @@
 #include "runtime/registry/registry.h"
 #include "tests/sim/client.h"
 #include "tests/sim/disk.h"
-#include "tests/sim/on_disk.h"
+#include "tests/sim/frame.h"
 #include "tests/sim/schedule_model.h"
 #include "tests/sim/tenants.h"
-#include "tests/sim/world.h"
 
 #include <simdjson.h>
 
@@ -22,17 +21,17 @@ namespace {
 
 constexpr std::int64_t kSecondUs = 1'000'000;
 constexpr std::int64_t kHourUs = 3600 * kSecondUs;
-constexpr std::string_view kJson = "application/json";
 constexpr int kSettleRounds = 400;
 constexpr std::int64_t kSettledUs = 2 * kSecondUs;  // a time that long ago has had its turn
 constexpr const char* kModes[] = {"one", "all", "none"};
 
-class ScheduleSimulation {
+class ScheduleSimulation final : public Driven {
 public:
-    explicit ScheduleSimulation(const RunOptions& options)
-        : options_(options),
-          random_(options.seed),
-          world_(make_world_options(options, random_), trace_) {
+    static Shape shape(core::Random&) {
+        return {.network_in_pieces = false, .cut_start_one_in = 6};
+    }
+    explicit ScheduleSimulation(Frame& frame)
+        : frame_(frame), random_(frame.random()), world_(frame.world()) {
         for (std::size_t i = 0; i < kTenants; ++i)
             clients_.push_back(
                 {.client = std::make_unique<Client>(world_, random_.next(), false, i)});
@@ -40,73 +39,42 @@ public:
         stall_one_in_ = random_.below(3) == 0 ? 0 : 300 + random_.below(1500);
         ask_one_in_ = random_.below(3) == 0 ? 0 : 100 + random_.below(600);
     }
-    RunResult run();
+
+    bool prepare() override;
+    std::string check_start() override { return model_.check_start(world_.database()); }
+    void weather() override;
+    void before_cut() override { pass_a_due_time(); }
+    bool turn() override;
+    void server_gone() override {
+        for (Station& station : clients_) (void)station.client->drop();
+    }
+    void between_boots() override;
+    bool finish(RunResult& result) override;
 
 private:
-    enum class End : std::uint8_t { kPower, kKill, kStop, kCount };
     enum class Ask : std::uint8_t { kPause, kResume, kRename, kTrigger, kCount };
     struct Station {
         std::unique_ptr<Client> client;
         Ask asked = Ask::kPause;
         std::size_t schedule = 0;
     };
-    static WorldOptions make_world_options(const RunOptions& options, core::Random& random) {
-        WorldOptions world;
-        world.folder = options.folder + "/data";
-        world.seed = options.seed;
-        world.shards = 1 + random.below(3);
-        world.lanes = 1 + random.below(3);
-        if (random.below(2) == 0) world.sync_depth_max = 2 + random.below(3);
-        return world;
-    }
-    bool wrong(std::string what) {
-        if (what.empty()) return false;
-        if (result_.wrong.empty()) result_.wrong = std::move(what);
-        return true;
-    }
-    std::string call(std::size_t tenant, std::string_view path, const std::string& body,
-                     HttpReply& reply);
-    bool prepare();
+    bool wrong(std::string what) { return frame_.wrong(std::move(what)); }
     bool make_schedule(std::size_t tenant, std::size_t number);
-    enum class Cut : std::uint8_t { kNever, kPerhaps };
-    bool start(Cut cut);
-    bool serve(std::uint32_t steps, bool cuts);
-    void weather();
     void pass_a_due_time();
-    bool ask();
     bool answered(Station& station, const HttpReply& reply);
-    bool end(End how);
-    void gone() {
-        for (Station& station : clients_) (void)station.client->drop();
-    }
     bool settle();
     std::int64_t now_us() { return world_.clock().wall_us(); }
 
-    const RunOptions options_;
-    core::Random random_;
-    Trace trace_;
-    World world_;
+    Frame& frame_;
+    core::Random& random_;
+    World& world_;
     ScheduleModel model_;
-    std::vector<Station> clients_;  // by tenant
-    RunResult result_;
+    std::vector<Station> clients_;   // by tenant
     std::uint64_t step_one_in_ = 0;  // 0: never
     std::uint64_t stall_one_in_ = 0;
     std::uint64_t ask_one_in_ = 0;
     std::int64_t farthest_us_ = 0;  // the wall clock's
 };
-
-std::string ScheduleSimulation::call(std::size_t tenant, std::string_view path,
-                                     const std::string& body, HttpReply& reply) {
-    Client& client = *clients_[tenant].client;
-    client.send("POST", path, kJson, body);
-    for (int i = 0; i < 200'000; ++i) {
-        world_.step();
-        const Client::Turn turn = client.turn(reply);
-        if (turn == Client::Turn::kReply) return "";
-        if (turn == Client::Turn::kLost) break;
-    }
-    return "POST " + std::string(path) + " is not answered";
-}
 
 bool ScheduleSimulation::make_schedule(std::size_t tenant, std::size_t number) {
     struct Grid {
@@ -146,7 +114,7 @@ bool ScheduleSimulation::make_schedule(std::size_t tenant, std::size_t number) {
             "\",\"windowMs\":" + std::to_string(random_.below(2) == 0 ? 60'000 : 86'400'000) +
             ",\"max\":" + std::to_string(1 + random_.below(20)) + "}}";
     HttpReply reply;
-    if (wrong(call(tenant, "/v2/schedules", body, reply))) return false;
+    if (!frame_.call(tenant, "POST", "/v2/schedules", body, reply)) return false;
     if (reply.status != 201)
         return !wrong("POST /v2/schedules said " + std::to_string(reply.status) + " " + reply.body);
     const auto found =
@@ -179,29 +147,18 @@ bool ScheduleSimulation::prepare() {
         // Runs of one tenant take their time: somebody handles them.
         if (tenant != 0) continue;
         HttpReply reply;
-        if (wrong(call(tenant, "/v2/scripts",
-                       R"({"id":"ticks","name":"ticks","type":"event","source":)"
-                       R"("return function(e) sdk.kv.incr('ticks') end"})",
-                       reply)) ||
-            wrong(
-                call(tenant, "/v2/subscriptions",
-                     R"({"id":"ticks","name":"ticks","pattern":{"type":"prefix","value":"tick."},)"
-                     R"("executor":{"type":"script","scriptId":"ticks"}})",
-                     reply)))
+        static constexpr std::string_view kScript =
+            R"({"id":"ticks","name":"ticks","type":"event","source":)"
+            R"("return function(e) sdk.kv.incr('ticks') end"})";
+        static constexpr std::string_view kSubscription =
+            R"({"id":"ticks","name":"ticks","pattern":{"type":"prefix","value":"tick."},)"
+            R"("executor":{"type":"script","scriptId":"ticks"}})";
+        if (!frame_.call(tenant, "POST", "/v2/scripts", kScript, reply) ||
+            !frame_.call(tenant, "POST", "/v2/subscriptions", kSubscription, reply))
             return false;
         if (reply.status != 201) return !wrong("the subscription: " + reply.body);
     }
     return true;
-}
-
-bool ScheduleSimulation::start(Cut cut) {
-    Disk& disk = Disk::instance();
-    if (cut == Cut::kPerhaps && random_.below(6) == 0) disk.cut_power_after(1 + random_.below(60));
-    while (!world_.boot()) {
-        if (!world_.failure().empty()) return !wrong("the start was refused: " + world_.failure());
-        end(End::kPower);
-    }
-    return !wrong(model_.check_start(world_.database()));
 }
 
 void ScheduleSimulation::weather() {
@@ -240,7 +197,7 @@ bool ScheduleSimulation::answered(Station& station, const HttpReply& reply) {
     return true;
 }
 
-bool ScheduleSimulation::ask() {
+bool ScheduleSimulation::turn() {
     for (std::size_t tenant = 0; tenant < kTenants; ++tenant) {
         Station& station = clients_[tenant];
         if (!station.client->idle()) {
@@ -261,54 +218,20 @@ bool ScheduleSimulation::ask() {
         switch (station.asked) {
             case Ask::kPause:
                 schedule.was_paused = true;
-                station.client->send("POST", path + "/pause", kJson, "{}");
+                station.client->send("POST", path + "/pause", kJsonType, "{}");
                 break;
-            case Ask::kResume: station.client->send("POST", path + "/resume", kJson, "{}"); break;
-            case Ask::kTrigger: station.client->send("POST", path + "/trigger", kJson, "{}"); break;
+            case Ask::kResume:
+                station.client->send("POST", path + "/resume", kJsonType, "{}");
+                break;
+            case Ask::kTrigger:
+                station.client->send("POST", path + "/trigger", kJsonType, "{}");
+                break;
             default:
-                station.client->send("PATCH", path, kJson,
+                station.client->send("PATCH", path, kJsonType,
                                      "{\"name\":\"n" + std::to_string(random_.below(1000)) + "\"}");
         }
     }
     return true;
-}
-
-bool ScheduleSimulation::serve(std::uint32_t steps, bool cuts) {
-    Disk& disk = Disk::instance();
-    const std::uint64_t at = random_.below(steps);
-    for (std::uint32_t i = 0; i < steps; ++i) {
-        if (disk.frozen()) return true;
-        if (cuts && i == at) {
-            pass_a_due_time();
-            disk.cut_power_after(1 + random_.below(12));
-        }
-        weather();
-        world_.step();
-        if (disk.frozen()) return true;
-        if (!ask()) return false;
-    }
-    return true;
-}
-
-bool ScheduleSimulation::end(End how) {
-    Disk& disk = Disk::instance();
-    if (how == End::kStop && !disk.frozen()) {
-        if (world_.stop_gracefully([this] { (void)ask(); })) {
-            ++result_.graceful_stops;
-            gone();
-            return result_.wrong.empty();
-        }
-        if (wrong(world_.failure())) return false;
-    }
-    if (how == End::kKill) {
-        ++result_.kills;
-        world_.kill();
-    } else {
-        ++result_.power_cuts;
-        world_.power_cut();
-    }
-    gone();
-    return result_.wrong.empty();
 }
 
 // The clock is right again, everybody is awake, and what is due has its turn.
@@ -316,8 +239,8 @@ bool ScheduleSimulation::settle() {
     if (now_us() < farthest_us_) world_.clock().step_wall_us(farthest_us_ - now_us());
     for (const PlannedSchedule& schedule : model_.schedules()) {
         HttpReply reply;
-        if (wrong(call(schedule.tenant, "/v2/schedules/" + schedule.id + "/resume", "{}", reply)))
-            return false;
+        const std::string path = "/v2/schedules/" + schedule.id + "/resume";
+        if (!frame_.call(schedule.tenant, "POST", path, "{}", reply)) return false;
     }
     for (int round = 0; round < kSettleRounds; ++round) {
         for (int i = 0; i < 60; ++i) world_.step();
@@ -327,38 +250,23 @@ bool ScheduleSimulation::settle() {
     return !wrong(model_.check_end(world_.database(), now_us() - kSettledUs));
 }
 
-RunResult ScheduleSimulation::run() {
-    bool good = start(Cut::kNever) && prepare();
-    for (std::uint32_t boot = 0; good && boot < options_.boots; ++boot) {
-        if (boot != 0) good = start(Cut::kPerhaps);
-        const auto steps = static_cast<std::uint32_t>(
-            1 + random_.below(std::uint64_t{options_.steps_per_boot} * 2));
-        good = good && serve(steps, random_.below(2) == 0) &&
-               end(static_cast<End>(random_.below(static_cast<std::uint64_t>(End::kCount))));
-        // Nobody starts it again for a while.
-        if (random_.below(3) == 0) world_.pass_time(2 * kHourUs);
-        farthest_us_ = std::max(farthest_us_, now_us());
-    }
-    good = good && start(Cut::kNever) && settle();
-    if (good) {
-        const ScheduleModel::Seen seen = model_.seen(world_.database());
-        result_.sent = seen.fired;
-        result_.acknowledged = seen.made_up;
-        good = end(End::kPower) && start(Cut::kNever);
-    }
-    result_.lost_writes = Disk::instance().lost_writes();
-    result_.overlapped = world_.overlapped();
-    result_.virtual_ms = world_.clock().monotonic_ns() / 1'000'000;
-    trace_.add(Disk::instance().operations());
-    trace_.add(result_.sent);
-    result_.trace = trace_.hash();
-    return result_;
+void ScheduleSimulation::between_boots() {
+    if (random_.below(3) == 0) world_.pass_time(2 * kHourUs);
+    farthest_us_ = std::max(farthest_us_, now_us());
+}
+
+bool ScheduleSimulation::finish(RunResult& result) {
+    if (!settle()) return false;
+    const ScheduleModel::Seen seen = model_.seen(world_.database());
+    result.sent = seen.fired;
+    result.acknowledged = seen.made_up;
+    return true;
 }
 
 }  // namespace
 
 RunResult run_schedules(const RunOptions& options) {
-    return run_on_disk<ScheduleSimulation>(options);
+    return run_in_frame<ScheduleSimulation>(options);
 }
 
 }  // namespace millrace::sim

@@ -3,8 +3,7 @@
 #include "tests/sim/client.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/fake_http.h"
-#include "tests/sim/on_disk.h"
-#include "tests/sim/world.h"
+#include "tests/sim/frame.h"
 
 #include <simdjson.h>
 
@@ -19,81 +18,67 @@ namespace millrace::sim {
 
 namespace {
 
-constexpr std::string_view kWebhookJson = "application/json";
 constexpr std::uint64_t kWebhookRetriesMax = 3;
 constexpr std::string_view kWebhookPaths[] = {"/a", "/b"};
 
-class WebhookSimulation {
+class WebhookSimulation final : public Driven {
 public:
-    explicit WebhookSimulation(const RunOptions& options)
-        : options_(options),
-          random_(options.seed),
-          http_(std::make_unique<FakeHttp>(random_.next())),
-          world_(make_world_options(), trace_),
+    static Shape shape(core::Random& random) {
+        return {.shards_max = 2,
+                .network_in_pieces = false,
+                .overlapping_syncs = false,
+                .steps_times = 4,
+                .time_one_in = 60,
+                .time_us_max = 300'000,
+                .http = std::make_shared<FakeHttp>(random.next()),
+                .log = std::make_shared<std::string>()};
+    }
+    explicit WebhookSimulation(Frame& frame)
+        : frame_(frame),
+          random_(frame.random()),
+          world_(frame.world()),
+          log_(*frame.shape().log),
+          http_(static_cast<FakeHttp*>(frame.shape().http.get())),
           client_(world_, random_.next(), false, 0) {
         http_->use_clock(world_.clock());
     }
-    RunResult run();
+
+    bool prepare() override;
+    // Receivers that were left alone are tried again.
+    void weather() override {
+        if (random_.below(1500) == 0) world_.pass_time(31'000'000);
+    }
+    bool turn() override;
+    void outside() override { (void)http_->step(); }
+    void server_gone() override {
+        http_->forget();
+        (void)client_.drop();
+    }
+    bool finish(RunResult& result) override;
 
 private:
-    WorldOptions make_world_options() {
-        WorldOptions world;
-        world.folder = options_.folder + "/data";
-        world.seed = options_.seed;
-        world.shards = 1 + random_.below(2);
-        world.lanes = 1 + random_.below(3);
-        world.http = http_.get();
-        world.log_lines = &log_;
-        return world;
-    }
-    bool wrong(std::string what) {
-        if (what.empty()) return false;
-        if (result_.wrong.empty()) result_.wrong = std::move(what);
-        return true;
-    }
+    bool wrong(std::string what) { return frame_.wrong(std::move(what)); }
     bool hides(std::string_view where, std::string_view text) {
         // Behind the word that says what it is.
         if (text.find(kHookSecret.substr(6)) == std::string_view::npos) return true;
         return !wrong("a webhook's secret stands in " + std::string(where));
     }
-    bool call(std::string_view method, const std::string& path, std::string_view body,
-              HttpReply& reply);
-    bool prepare();
-    bool start();
-    void turn();
-    bool serve(std::uint32_t steps);
-    bool end();
+    void send_events();
     bool settle();
     bool count_ends(std::string_view path, std::set<std::uint64_t>& done,
                     std::set<std::uint64_t>& dead);
     bool check_end();
 
-    const RunOptions options_;
-    core::Random random_;
-    Trace trace_;
-    std::string log_;
-    std::unique_ptr<FakeHttp> http_;
-    World world_;
+    Frame& frame_;
+    core::Random& random_;
+    World& world_;
+    const std::string& log_;
+    FakeHttp* const http_;
     Client client_;
-    RunResult result_;
     std::vector<std::uint64_t> sending_, acknowledged_;
     std::uint64_t last_ = 0;
     bool finishing_ = false;
 };
-
-bool WebhookSimulation::call(std::string_view method, const std::string& path,
-                             std::string_view body, HttpReply& reply) {
-    Client client(world_, random_.next(), false, 0);
-    client.send(method, path, kWebhookJson, body);
-    for (int i = 0; i < 200'000; ++i) {
-        world_.step();
-        http_->step();
-        const Client::Turn turn = client.turn(reply);
-        if (turn == Client::Turn::kReply) return true;
-        if (turn == Client::Turn::kLost) break;
-    }
-    return !wrong(std::string(method) + " " + path + " is not answered");
-}
 
 bool WebhookSimulation::prepare() {
     for (const std::string_view path : kWebhookPaths) {
@@ -106,22 +91,20 @@ bool WebhookSimulation::prepare() {
             R"(","concurrency":8,"order":")" + order + R"("},"retry":{"maxRetries":)" +
             std::to_string(kWebhookRetriesMax) +
             R"(,"initialDelayMs":200,"maxDelayMs":2000,"backoffFactor":2}})";
-        if (!call("POST", "/v2/subscriptions", body, reply)) return false;
+        if (!frame_.call(0, "POST", "/v2/subscriptions", body, reply)) return false;
         if (reply.status != 201) return !wrong("POST /v2/subscriptions: " + reply.body);
     }
     return true;
 }
 
-bool WebhookSimulation::start() {
-    while (!world_.boot()) {
-        if (!world_.failure().empty()) return !wrong("the start was refused: " + world_.failure());
-        if (!end()) return false;
-    }
-    return true;
+bool WebhookSimulation::turn() {
+    if (random_.below(3) == 0) outside();
+    send_events();
+    return !wrong(http_->wrong());
 }
 
 // The client sends a few events, waits for the answer, and sends others.
-void WebhookSimulation::turn() {
+void WebhookSimulation::send_events() {
     HttpReply reply;
     if (client_.idle()) {
         if (finishing_ || random_.below(40) != 0) return;
@@ -134,7 +117,7 @@ void WebhookSimulation::turn() {
                     R"(","pattern":"hook","partitionKey":"k)" + std::to_string(random_.below(5)) +
                     R"(","payload":{"n":)" + n + "}}";
         }
-        client_.send("POST", "/v2/events", kWebhookJson, body + "]");
+        client_.send("POST", "/v2/events", kJsonType, body + "]");
         return;
     }
     if (client_.turn(reply) != Client::Turn::kReply || reply.status != 202) return;
@@ -142,45 +125,6 @@ void WebhookSimulation::turn() {
     if (Disk::instance().frozen() || reply.body.find("\"rejected\":[]") == std::string::npos)
         return;
     acknowledged_.insert(acknowledged_.end(), sending_.begin(), sending_.end());
-}
-
-bool WebhookSimulation::serve(std::uint32_t steps) {
-    Disk& disk = Disk::instance();
-    const std::uint64_t at = random_.below(2) == 0 ? steps : random_.below(steps);
-    for (std::uint32_t i = 0; i < steps; ++i) {
-        if (i == at) disk.cut_power_after(1 + random_.below(20));
-        if (disk.frozen()) return true;
-        world_.step();
-        if (disk.frozen()) return true;
-        if (random_.below(3) == 0) http_->step();
-        if (random_.below(60) == 0)
-            world_.pass_time(static_cast<std::int64_t>(random_.below(300'000)));
-        if (random_.below(1500) == 0) world_.pass_time(31'000'000);
-        turn();
-        if (wrong(http_->wrong())) return false;
-    }
-    return true;
-}
-
-bool WebhookSimulation::end() {
-    const bool stops = random_.below(3) == 0 && world_.running() && !Disk::instance().frozen();
-    if (stops && world_.stop_gracefully([this] {
-            turn();
-            http_->step();
-        })) {
-        ++result_.graceful_stops;
-    } else if (stops && wrong(world_.failure())) {
-        return false;
-    } else if (random_.below(2) == 0) {
-        ++result_.kills;
-        world_.kill();
-    } else {
-        ++result_.power_cuts;
-        world_.power_cut();
-    }
-    http_->forget();
-    (void)client_.drop();
-    return result_.wrong.empty();
 }
 
 // The world becomes a good one, and all that waits goes out.
@@ -192,8 +136,8 @@ bool WebhookSimulation::settle() {
     int quiet = 0;
     for (int i = 0; i < 400'000; ++i) {
         world_.step();
-        http_->step();
-        turn();
+        outside();
+        send_events();
         if (i % 100 != 99) continue;
         if (wrong(http_->wrong())) return false;
         const bool still = client_.idle() && world_.quiet() && http_->idle();
@@ -206,31 +150,18 @@ bool WebhookSimulation::settle() {
 
 bool WebhookSimulation::count_ends(std::string_view path, std::set<std::uint64_t>& done,
                                    std::set<std::uint64_t>& dead) {
-    std::string cursor;
-    do {
-        HttpReply reply;
-        const std::string list = "/v2/executions?limit=200&subscriptionId=hook" +
-                                 std::string(path.substr(1)) +
-                                 (cursor.empty() ? "" : "&cursor=" + cursor);
-        if (!call("GET", list, "", reply)) return false;
-        if (!hides("an execution", reply.body)) return false;
-        simdjson::dom::parser parser;
-        simdjson::dom::element root;
-        simdjson::dom::array items;
-        if (reply.status != 200 || parser.parse(reply.body).get(root) || root["items"].get(items))
-            return !wrong("GET " + list + ": " + reply.body);
-        for (const simdjson::dom::element item : items) {
-            std::string_view status, event;
-            if (item["status"].get(status) || item["eventId"].get(event)) continue;
-            const std::uint64_t n =
-                std::strtoull(std::string(event.substr(1)).c_str(), nullptr, 10);
-            if (status == "completed") done.insert(n);
-            if (status == "dead") dead.insert(n);
-        }
-        std::string_view next;
-        cursor = root["next"].get(next) ? std::string() : std::string(next);
-    } while (!cursor.empty());
-    return true;
+    const std::string list =
+        "/v2/executions?limit=200&subscriptionId=hook" + std::string(path.substr(1));
+    bool hidden = true;
+    const bool read = frame_.each(0, list, [&](simdjson::dom::element item) {
+        hidden = hidden && hides("an execution", simdjson::minify(item));
+        std::string_view status, event;
+        if (item["status"].get(status) || item["eventId"].get(event)) return;
+        const std::uint64_t n = std::strtoull(std::string(event.substr(1)).c_str(), nullptr, 10);
+        if (status == "completed") done.insert(n);
+        if (status == "dead") dead.insert(n);
+    });
+    return read && hidden;
 }
 
 bool WebhookSimulation::check_end() {
@@ -250,35 +181,21 @@ bool WebhookSimulation::check_end() {
         }
     }
     HttpReply reply;
-    if (!call("GET", "/v2/dlq?limit=1000", "", reply)) return false;
+    if (!frame_.call(0, "GET", "/v2/dlq?limit=1000", "", reply)) return false;
     return hides("a dead letter", reply.body) && hides("the server's log", log_);
 }
 
-RunResult WebhookSimulation::run() {
-    bool good = start() && prepare();
-    for (std::uint32_t boot = 0; good && boot < options_.boots; ++boot) {
-        if (boot != 0) good = start();
-        const auto steps = static_cast<std::uint32_t>(
-            1 + random_.below(std::uint64_t{options_.steps_per_boot} * 4));
-        good = good && serve(steps) && end();
-    }
-    good = good && start() && settle() && check_end();
-    if (good) (void)end();
-    result_.sent = http_->calls();
-    result_.acknowledged = acknowledged_.size();
-    result_.lost_writes = Disk::instance().lost_writes();
-    result_.virtual_ms = world_.clock().monotonic_ns() / 1'000'000;
-    trace_.add(Disk::instance().operations());
-    trace_.add(result_.acknowledged);
-    trace_.add(result_.sent);
-    result_.trace = trace_.hash();
-    return result_;
+bool WebhookSimulation::finish(RunResult& result) {
+    if (!settle() || !check_end()) return false;
+    result.sent = http_->calls();
+    result.acknowledged = acknowledged_.size();
+    return true;
 }
 
 }  // namespace
 
 RunResult run_webhooks(const RunOptions& options) {
-    return run_on_disk<WebhookSimulation>(options);
+    return run_in_frame<WebhookSimulation>(options);
 }
 
 }  // namespace millrace::sim

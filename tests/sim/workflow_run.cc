@@ -2,14 +2,12 @@
 
 #include "tests/sim/client.h"
 #include "tests/sim/disk.h"
-#include "tests/sim/on_disk.h"
+#include "tests/sim/frame.h"
 #include "tests/sim/tenants.h"
 #include "tests/sim/workflow_graph.h"
-#include "tests/sim/world.h"
 
 #include <simdjson.h>
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -21,23 +19,27 @@ namespace millrace::sim {
 
 namespace {
 
-constexpr std::string_view kJsonType = "application/json";
 constexpr std::size_t kClients = 4;  // two of each tenant
 constexpr int kEndRounds = 600;
 
-class WorkflowSimulation {
+class WorkflowSimulation final : public Driven {
 public:
-    explicit WorkflowSimulation(const RunOptions& options)
-        : options_(options),
-          random_(options.seed),
-          world_(make_world_options(options, random_), trace_) {
+    static Shape shape(core::Random&) { return {.time_one_in = 100, .time_us_max = 8'000}; }
+    explicit WorkflowSimulation(Frame& frame)
+        : frame_(frame), random_(frame.random()), world_(frame.world()) {
         for (std::size_t i = 0; i < kClients; ++i) {
             clients_.push_back({.tenant = i % kTenants, .client = nullptr, .run = {}});
             clients_.back().client =
                 std::make_unique<Client>(world_, random_.next(), false, i % kTenants);
         }
     }
-    RunResult run();
+
+    bool prepare() override;
+    bool turn() override;
+    void server_gone() override {
+        for (Asker& asker : clients_) (void)asker.client->drop();
+    }
+    bool finish(RunResult& result) override;
 
 private:
     struct Asker {
@@ -51,82 +53,23 @@ private:
         bool ended = false;
         std::map<std::string, std::string> steps;  // those that do something: id, status
     };
-    static WorldOptions make_world_options(const RunOptions& options, core::Random& random) {
-        WorldOptions world;
-        world.folder = options.folder + "/data";
-        world.seed = options.seed;
-        world.shards = 1 + random.below(3);
-        world.lanes = 1 + random.below(3);
-        world.small_network_pieces = random.below(2) == 0;
-        if (random.below(2) == 0) world.sync_depth_max = 2 + random.below(3);
-        return world;
-    }
-    bool wrong(std::string what) {
-        if (what.empty()) return false;
-        if (result_.wrong.empty()) result_.wrong = std::move(what);
-        return true;
-    }
-    bool call(std::size_t tenant, std::string_view method, const std::string& path,
-              std::string_view body, HttpReply& reply);
-    using See = std::function<void(simdjson::dom::element)>;
-    bool each(std::size_t tenant, const std::string& path, const See& see);
-    bool prepare();
-    bool start();
+    bool wrong(std::string what) { return frame_.wrong(std::move(what)); }
     void ask(Asker& asker);
     bool answered(Asker& asker, const HttpReply& reply);
-    bool turn();
-    bool serve(std::uint32_t steps);
-    bool end();
     bool settle();
     bool look_at(std::size_t tenant, std::map<std::string, Shown>& runs);
-    bool check(std::size_t tenant);
+    bool check(std::size_t tenant, RunResult& result);
     bool check_run(std::size_t tenant, const std::string& id, const Shown& run,
                    const std::set<std::string>& done);
 
-    const RunOptions options_;
-    core::Random random_;
-    Trace trace_;
-    World world_;
+    Frame& frame_;
+    core::Random& random_;
+    World& world_;
     std::vector<Asker> clients_;
     PerTenant<std::vector<std::string>> begun_;  // whose beginning was answered
-    RunResult result_;
     std::uint64_t asked_ = 0;
     bool finishing_ = false;
 };
-
-bool WorkflowSimulation::call(std::size_t tenant, std::string_view method, const std::string& path,
-                              std::string_view body, HttpReply& reply) {
-    Client client(world_, random_.next(), false, tenant);
-    client.send(method, path, kJsonType, body);
-    // Pages of a list may come byte by byte.
-    for (int i = 0; i < 5'000'000; ++i) {
-        world_.step();
-        const Client::Turn turn = client.turn(reply);
-        if (turn == Client::Turn::kReply) return true;
-        if (turn == Client::Turn::kLost) return !wrong(path + ": the connection is lost");
-    }
-    return !wrong(std::string(method) + " " + path + " is not answered");
-}
-
-// Of all pages of a list.
-bool WorkflowSimulation::each(std::size_t tenant, const std::string& path, const See& see) {
-    std::string cursor;
-    do {
-        HttpReply reply;
-        const std::string page = path + (cursor.empty() ? "" : "&cursor=" + cursor);
-        if (!call(tenant, "GET", page, "", reply)) return false;
-        simdjson::dom::parser parser;
-        simdjson::dom::element list;
-        simdjson::dom::array items;
-        if (reply.status != 200 || parser.parse(reply.body).get(list) || list["items"].get(items))
-            return !wrong("GET " + page + " said " + std::to_string(reply.status) + " " +
-                          reply.body);
-        for (const simdjson::dom::element one : items) see(one);
-        std::string_view next;
-        cursor = list["next"].get(next) ? "" : std::string(next);
-    } while (!cursor.empty());
-    return true;
-}
 
 bool WorkflowSimulation::prepare() {
     std::vector<std::string> workflows = {child_workflow()};
@@ -142,17 +85,9 @@ bool WorkflowSimulation::prepare() {
                           R"({"type":"workflow","workflowId":"w0"}})");
         for (const auto& [path, document] : made) {
             HttpReply reply;
-            if (!call(tenant, "POST", path, document, reply)) return false;
+            if (!frame_.call(tenant, "POST", path, document, reply)) return false;
             if (reply.status != 201) return !wrong("POST " + path + ": " + reply.body);
         }
-    }
-    return true;
-}
-
-bool WorkflowSimulation::start() {
-    while (!world_.boot()) {
-        if (!world_.failure().empty()) return !wrong("the start was refused: " + world_.failure());
-        if (!end()) return false;
     }
     return true;
 }
@@ -210,40 +145,8 @@ bool WorkflowSimulation::turn() {
     return true;
 }
 
-bool WorkflowSimulation::serve(std::uint32_t steps) {
-    Disk& disk = Disk::instance();
-    const std::uint64_t at = random_.below(2) == 0 ? steps : random_.below(steps);
-    for (std::uint32_t i = 0; i < steps; ++i) {
-        if (i == at) disk.cut_power_after(1 + random_.below(20));
-        if (disk.frozen()) return true;
-        world_.step();
-        if (disk.frozen()) return true;
-        if (random_.below(100) == 0)
-            world_.pass_time(static_cast<std::int64_t>(random_.below(8'000)));
-        if (!turn()) return false;
-    }
-    return true;
-}
-
-bool WorkflowSimulation::end() {
-    const bool stops = random_.below(3) == 0 && world_.running() && !Disk::instance().frozen();
-    if (stops && world_.stop_gracefully([this] { (void)turn(); })) {
-        ++result_.graceful_stops;
-    } else if (stops && wrong(world_.failure())) {
-        return false;
-    } else if (random_.below(2) == 0) {
-        ++result_.kills;
-        world_.kill();
-    } else {
-        ++result_.power_cuts;
-        world_.power_cut();
-    }
-    for (Asker& asker : clients_) (void)asker.client->drop();
-    return result_.wrong.empty();
-}
-
 bool WorkflowSimulation::look_at(std::size_t tenant, std::map<std::string, Shown>& runs) {
-    return each(tenant, "/v2/workflow-runs?limit=200", [&](simdjson::dom::element one) {
+    return frame_.each(tenant, "/v2/workflow-runs?limit=200", [&](simdjson::dom::element one) {
         const auto text = [&](const char* name) {
             std::string_view out;
             return one[name].get(out) ? std::string() : std::string(out);
@@ -275,7 +178,8 @@ bool WorkflowSimulation::settle() {
                 left = "run " + id + " of " + run.workflow + " is still " + run.status;
                 HttpReply reply;
                 if (run.status == "paused" &&
-                    !call(tenant, "POST", "/v2/workflow-runs/" + id + "/cancel", "{}", reply))
+                    !frame_.call(tenant, "POST", "/v2/workflow-runs/" + id + "/cancel", "{}",
+                                 reply))
                     return false;
             }
         }
@@ -287,7 +191,7 @@ bool WorkflowSimulation::settle() {
 bool WorkflowSimulation::check_run(std::size_t tenant, const std::string& id, const Shown& run,
                                    const std::set<std::string>& done) {
     HttpReply reply;
-    if (!call(tenant, "GET", "/v2/workflow-runs/" + id, "", reply)) return false;
+    if (!frame_.call(tenant, "GET", "/v2/workflow-runs/" + id, "", reply)) return false;
     simdjson::dom::parser parser;
     simdjson::dom::element shown;
     simdjson::dom::array steps;
@@ -321,7 +225,7 @@ bool WorkflowSimulation::check_run(std::size_t tenant, const std::string& id, co
     return true;
 }
 
-bool WorkflowSimulation::check(std::size_t tenant) {
+bool WorkflowSimulation::check(std::size_t tenant, RunResult& result) {
     std::map<std::string, Shown> runs;
     if (!look_at(tenant, runs)) return false;
     for (const std::string& id : begun_[tenant]) {
@@ -330,49 +234,38 @@ bool WorkflowSimulation::check(std::size_t tenant) {
     std::set<std::string> done;
     std::string twice;
     for (const char* const kind : {"did:", "undid:"}) {
-        const bool read =
-            each(tenant, "/v2/kv?limit=200&prefix=" + std::string(kind),
-                 [&](simdjson::dom::element one) {
-                     std::string_view key;
-                     std::int64_t count = 0;
-                     if (one["key"].get(key) || one["value"].get(count) || count != 1)
-                         twice = std::string(key) + " happened " + std::to_string(count) + " times";
-                     done.emplace(key);
-                 });
+        const bool read = frame_.each(
+            tenant, "/v2/kv?limit=200&prefix=" + std::string(kind),
+            [&](simdjson::dom::element one) {
+                std::string_view key;
+                std::int64_t count = 0;
+                if (one["key"].get(key) || one["value"].get(count) || count != 1)
+                    twice = std::string(key) + " happened " + std::to_string(count) + " times";
+                done.emplace(key);
+            });
         if (!read) return false;
     }
     if (wrong(twice)) return false;
     for (const auto& [id, run] : runs) {
         if (!check_run(tenant, id, run, done)) return false;
     }
-    result_.sent += runs.size();
-    result_.acknowledged += begun_[tenant].size();
+    result.sent += runs.size();
+    result.acknowledged += begun_[tenant].size();
     return true;
 }
 
-RunResult WorkflowSimulation::run() {
-    bool good = start() && prepare();
-    for (std::uint32_t boot = 0; good && boot < options_.boots; ++boot) {
-        if (boot != 0) good = start();
-        const auto steps = static_cast<std::uint32_t>(
-            1 + random_.below(std::uint64_t{options_.steps_per_boot} * 2));
-        good = good && serve(steps) && end();
+bool WorkflowSimulation::finish(RunResult& result) {
+    if (!settle()) return false;
+    for (std::size_t tenant = 0; tenant < kTenants; ++tenant) {
+        if (!check(tenant, result)) return false;
     }
-    good = good && start() && settle();
-    for (std::size_t tenant = 0; good && tenant < kTenants; ++tenant) good = check(tenant);
-    result_.lost_writes = Disk::instance().lost_writes();
-    result_.overlapped = world_.overlapped();
-    result_.virtual_ms = world_.clock().monotonic_ns() / 1'000'000;
-    trace_.add(Disk::instance().operations());
-    trace_.add(result_.acknowledged);
-    result_.trace = trace_.hash();
-    return result_;
+    return true;
 }
 
 }  // namespace
 
 RunResult run_workflows(const RunOptions& options) {
-    return run_on_disk<WorkflowSimulation>(options);
+    return run_in_frame<WorkflowSimulation>(options);
 }
 
 }  // namespace millrace::sim
