@@ -43,13 +43,19 @@ std::size_t Lane::do_work() {
     return done;
 }
 
+bool Lane::may_begin() const {
+    // relaxed: a time, no data behind it
+    return !deps_.lease_until_ns ||
+           turn_began_ns_ < deps_.lease_until_ns->load(std::memory_order_relaxed);
+}
+
 std::size_t Lane::turn() {
     if (outgoing_ && !push_result()) return 0;
     chunk_full_ = false;
     turn_began_ns_ = deps_.run.clock->monotonic_ns();
     const bool stopping = stopping_.load(std::memory_order_relaxed);
     std::size_t done = settle_answers() + settle_overdue();
-    if (!stopping) {
+    if (!stopping && may_begin()) {
         relieve();
         done += run_released() + run_ready();
         // A call may hold up the lane, and its tenant's next one be begun elsewhere meanwhile: what

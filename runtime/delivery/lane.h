@@ -65,6 +65,9 @@ public:
         // Null: it runs no calls. Else its place among the lanes that do.
         CallQueue* calls = nullptr;
         std::size_t call_lane = 0;
+        // Of a partition whose owner may be another one by now: nothing begins from then on, until
+        // it is later. Null: nobody else can own it.
+        const std::atomic<std::int64_t>* lease_until_ns = nullptr;
     };
     explicit Lane(Deps deps);
 
@@ -121,6 +124,7 @@ private:
     static constexpr std::size_t kLiveWaitingMax = 16'384;
     static constexpr std::int64_t kWaitNsMax = 1'000'000'000;
 
+    bool may_begin() const;
     std::size_t turn();
     std::unique_ptr<LaneJob> next_job();
     bool may_take() const;

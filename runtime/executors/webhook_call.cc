@@ -88,6 +88,7 @@ core::Result<courier::HttpCall> make_webhook_call(const OutgoingAttempt& attempt
     call.body_bytes_max = kAnswerBytesRead;
     call.cut_body = true;
     call.pool = courier::HttpPool::kWebhooks;
+    call.owner = subscription.tenant.value;
     call.group = subscription.number.value;
     call.group_calls_max = spec.concurrency_max;
     call.group_per_second_max = spec.per_second_max;
@@ -103,6 +104,7 @@ core::Result<courier::HttpCall> make_webhook_call(const OutgoingAttempt& attempt
                                *subscription.executor.secrets, spec.signing, attempt.now_us));
     }
     call.headers.emplace_back("millrace-attempt", std::to_string(attempt.attempt));
+    if (!attempt.epoch.empty()) call.headers.emplace_back("millrace-epoch", attempt.epoch);
     add_trace(attempt, call);
     return call;
 }

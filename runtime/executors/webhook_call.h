@@ -31,6 +31,7 @@ struct OutgoingAttempt {
     const Reshaped* reshaped = nullptr;  // what a transform made of it; null: it is sent as it is
     std::string_view replay{};           // what the replay that it is of is called; empty: none
     double sample = 1.0;                 // TraceRule's
+    std::string_view epoch{};            // of the partition's owner; empty: there is no cluster
 };
 
 core::Result<courier::HttpCall> make_webhook_call(const OutgoingAttempt& attempt,

@@ -89,8 +89,11 @@ Server::~Server() = default;
 
 core::Result<std::unique_ptr<Server>> Server::create(const core::Config& config, core::Log& log,
                                                      api::ConsoleFiles console,
-                                                     api::ToldSettings settings) {
-    auto parts = std::make_unique<ServerParts>(config, log);
+                                                     api::ToldSettings settings,
+                                                     const PartitionSeat* seat) {
+    ServerSeams seams;
+    seams.seat = seat;
+    auto parts = std::make_unique<ServerParts>(config, log, std::move(seams));
     if (config.console.enabled) parts->console = console;
     parts->settings = std::move(settings);
     for (const auto step :

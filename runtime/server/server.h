@@ -12,6 +12,7 @@
 #include "runtime/api/console_file.h"
 #include "runtime/api/told_settings.h"
 #include "runtime/server/life_watch.h"
+#include "runtime/server/partition_seat.h"
 #include "runtime/server/reload.h"
 
 #include <cstdint>
@@ -33,9 +34,11 @@ class ServerParts;
 class Server {
 public:
     // `console`: what is served at / and below /console/. `settings`: what GET /v2/config tells.
+    // `seat`: of a partition of a cluster, which outlives the server.
     static core::Result<std::unique_ptr<Server>> create(const core::Config& config, core::Log& log,
                                                         api::ConsoleFiles console = {},
-                                                        api::ToldSettings settings = {});
+                                                        api::ToldSettings settings = {},
+                                                        const PartitionSeat* seat = nullptr);
     ~Server();
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;

@@ -33,6 +33,7 @@ ExecutorSet ServerParts::make_executors(LuaWatchdogSlot* slot, std::uint64_t see
         deps.watchdog_slot = slot;
         deps.seed = seed;
         deps.traces = trace_rule();
+        if (seams.seat) deps.epoch = seams.seat->epoch;
         set[static_cast<std::size_t>(ExecutorType::kWebhook)] =
             std::make_unique<WebhookExecutor>(deps, port);
     }
@@ -99,6 +100,7 @@ std::unique_ptr<Lane> ServerParts::make_lane(std::size_t number, const BehindTab
         if (seams.adjust_executors) seams.adjust_executors(set, port);
         return set;
     };
+    if (seams.seat) lane.lease_until_ns = seams.seat->lease_until_ns;
     lane.registry = [this] { return registry->snapshot(); };
     lane.registry_version = [this] { return services->registry_version(); };
     for (auto& shard : shards) lane.results.push_back(shard.get());

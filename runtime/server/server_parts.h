@@ -46,6 +46,7 @@
 #include "runtime/server/engine_services.h"
 #include "runtime/server/key_directory.h"
 #include "runtime/server/memory_watch.h"
+#include "runtime/server/partition_seat.h"
 #include "runtime/server/server.h"
 #include "runtime/server/shard.h"
 #include "runtime/server/sideline.h"
@@ -78,7 +79,8 @@ struct ServerSeams {
     courier::HttpPort* http = nullptr;  // null: calls go out by the courier
     // Several tenants without a key: the simulator has them before anybody else does.
     identity::Authenticator::TenantOf tenant_of;
-    std::function<void()> yield;  // called where the conductor waits for other agents
+    std::function<void()> yield;          // called where the conductor waits for other agents
+    const PartitionSeat* seat = nullptr;  // of a cluster; null: this server stands alone
 };
 
 class ServerParts {

@@ -50,6 +50,10 @@ core::Status ServerParts::open_store() {
     if (descriptors) options.open_files_max = descriptors->store_files_max;
     bound_store(memory, memory_holders(), options);
     options.hash_seed = seams.seed;
+    if (seams.seat) {
+        options.gate = seams.seat->gate;
+        options.hash_seed = seams.seat->hash_seed;
+    }
     if (seams.adjust_store) seams.adjust_store(options);
     auto opened = store::Database::open(options);
     if (!opened) return core::fail(std::move(opened.error()));
