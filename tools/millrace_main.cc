@@ -1,5 +1,6 @@
 // The one binary: `millrace serve` runs the engine, a few verbs open a stopped data folder,
 // everything else is the command line.
+#include "runtime/node/partition_process.h"
 #include "tools/bench/bench_command.h"
 #include "tools/cli/cli.h"
 #include "tools/config_command.h"
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include <malloc.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int main(int argc, char** argv) {
@@ -24,6 +26,12 @@ int main(int argc, char** argv) {
         // Else malloc learns from the first large answer to keep blocks of that size for good.
         ::mallopt(M_MMAP_THRESHOLD, 16 << 20);
         return millrace::tools::serve_command(std::move(arguments));
+    }
+    // What a node of a cluster starts for each of its partitions; nobody else does.
+    if (arguments.size() == 1 && arguments.front() == "partition") {
+        ::mallopt(M_MMAP_THRESHOLD, 16 << 20);
+        ::umask(077);
+        return millrace::runtime::node::run_partition({});
     }
     if (!arguments.empty() && arguments.front() == "bench") {
         arguments.erase(arguments.begin());

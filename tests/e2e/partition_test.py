@@ -1,0 +1,284 @@
+#!/usr/bin/env python3
+"""Goal: three copies of a partition on a cluster of nats-server: what was acknowledged is in all of them, whoever is
+killed; one owns it at a time; a copy that is another cluster's, or whose stream is another one, says so and loses
+nothing. Method: Debian's nats-server, three of them (else all is skipped), and `millrace partition` without a node."""
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+import urllib.parse
+
+import harness
+import nats_cluster
+import nats_peer
+from partition_host import Host, make_seal_key
+
+STREAM, SUBJECT = "MR-t-P07", "mr.t.p.07"
+
+
+class Feed(threading.Thread):
+    """Events with ids of its own to whoever owns the partition; what was acknowledged is remembered."""
+
+    def __init__(self, hosts):
+        super().__init__(daemon=True)
+        self.hosts, self.acked, self.number, self.stopping = hosts, [], 0, False
+        self.gaps = []  # seconds between two acknowledgements
+        self.last = None
+        self.start()
+
+    def run(self):
+        while not self.stopping:
+            events = [{"eventId": "e%07d" % (self.number + i), "pattern": "count.me", "source": {"type": "external", "id": "t"},
+                       "payload": {"n": self.number + i}} for i in range(20)]
+            self.send(events)
+            self.number += 20
+
+    def send(self, events):
+        """Until somebody has taken them: ids make that safe."""
+        while not self.stopping:
+            for host in self.hosts:
+                if host.role() != "owner" or "http" not in host.status:
+                    continue
+                try:
+                    status, body = host.request("POST", "/v2/events", events, 15)
+                except (OSError, ValueError, KeyError):
+                    continue
+                if status == 202 or status == 200:
+                    now = time.monotonic()
+                    if self.last is not None:
+                        self.gaps.append(now - self.last)
+                    self.last = now
+                    self.acked += [e["eventId"] for e in events]
+                    return
+            time.sleep(0.01)
+
+    def stop(self):
+        self.stopping = True
+        self.join(30)
+
+
+@unittest.skipUnless(nats_peer.BINARY, "nats-server is not installed (tools/setup links)")
+class PartitionCase(unittest.TestCase):
+    def setUp(self):
+        self.nats = nats_cluster.NatsCluster().start()
+        self.addCleanup(self.nats.close)
+        self.folder = tempfile.mkdtemp(prefix="millrace-partition-")
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.key = make_seal_key(self.folder)
+        self.nats.create(STREAM, SUBJECT, **self.stream_config())
+        self.hosts = []
+
+    def stream_config(self):
+        return {}
+
+    def host(self, node, **more):
+        host = Host(self.folder, node, self.nats.urls(), self.key, **more)
+        self.hosts.append(host)
+        self.addCleanup(lambda: host.process and host.kill())
+        return host.start()
+
+    def three(self):
+        hosts = [self.host(name) for name in "abc"]
+        for host in hosts:
+            host.wait_role("standby")
+        return hosts
+
+    def counting(self, owner):
+        """A handler that counts distinct events."""
+        script = {"id": "count", "source": "return function(e) sdk.kv.incr('seen') end"}
+        status, body = owner.request("POST", "/v2/scripts", script)
+        self.assertIn(status, (200, 201), body)
+        status, body = owner.request("POST", "/v2/subscriptions", {"id": "count", "pattern": "count.*", "executor": {"type": "script", "scriptId": "count"}})
+        self.assertIn(status, (200, 201), body)
+
+    def all_even(self, hosts):
+        def even():
+            states = [(h.status.get("unit"), h.status.get("hash")) for h in hosts if h.alive()]
+            return len(set(states)) == 1 and states[0]
+        return harness.wait_until("all copies to be the same", even, 60)
+
+    def ids_in(self, folder):
+        out = subprocess.run([harness.BINARY, "inspect", "--data", folder, "--events"], capture_output=True, text=True)
+        self.assertEqual(out.returncode, 0, out.stderr)
+        return [json.loads(line)["eventId"] for line in out.stdout.splitlines() if line.startswith("{")]
+
+    def verified(self, host):
+        out = subprocess.run([harness.BINARY, "verify", "--data", host.dir], capture_output=True, text=True)
+        self.assertEqual(out.returncode, 0, out.stdout + out.stderr)
+
+    def kv_count(self, owner, wanted):
+        return harness.wait_until(f"{wanted} to be counted", lambda: self.counted(owner) == wanted and wanted, 60)
+
+    def counted(self, owner):
+        status, body = owner.request("GET", "/v2/kv?prefix=seen")
+        items = json.loads(body).get("items") if status == 200 else None
+        return items[0]["value"] if items else 0
+
+
+class Following(PartitionCase):
+    def test_copies_are_the_same_and_any_can_own(self):
+        a, b, c = self.three()
+        a.own()
+        self.counting(a)
+        feed = Feed([a, b, c])
+        harness.wait_until("events", lambda: len(feed.acked) >= 400)
+        feed.stop()
+        self.kv_count(a, len(set(feed.acked)))
+        self.all_even([a, b, c])
+        a.stop()
+        b.own()
+        self.kv_count(b, len(set(feed.acked)))
+        self.assertEqual(b.status["epoch"], 2)
+        for host in (b, c):
+            host.stop()
+        for host in (a, b, c):
+            self.verified(host)
+
+    def test_it_is_handed_over_in_less_than_a_second_of_no_owner(self):
+        a, b, c = self.three()
+        a.own()
+        feed = Feed([a, b, c])
+        harness.wait_until("events", lambda: len(feed.acked) >= 200)
+        a.do("hand_over", to="b")
+        self.assertEqual(a.process.wait(30), 75)
+        b.wait_role("owner")
+        before = len(feed.acked)
+        harness.wait_until("events of the new owner", lambda: len(feed.acked) > before + 200)
+        feed.stop()
+        print("longest time without an acknowledgement, handed over: %.3f s" % max(feed.gaps))
+
+
+class Killed(PartitionCase):
+    def test_nothing_acknowledged_is_missing_when_owners_are_killed(self):
+        hosts = self.three()
+        hosts[0].own()
+        self.counting(hosts[0])
+        feed = Feed(hosts)
+        times = []
+        for turn in range(4):
+            before = len(feed.acked)
+            harness.wait_until("events", lambda: len(feed.acked) > before + 300)
+            owner = next(h for h in hosts if h.role() == "owner")
+            owner.kill()
+            began = time.monotonic()
+            others = [h for h in hosts if h is not owner]
+            best = max(others, key=lambda h: h.status.get("applied", 0))
+            best.own()
+            times.append(time.monotonic() - began)
+            owner.start()
+        before = len(feed.acked)
+        harness.wait_until("events", lambda: len(feed.acked) > before + 100)
+        feed.stop()
+        print("from the word to own to serving: %s s" % ["%.3f" % t for t in times])
+        acked = set(feed.acked)
+        owner = next(h for h in hosts if h.role() == "owner")
+        # What was sent and not acknowledged may be there too.
+        count = harness.wait_until("all to be counted", lambda: self.counted(owner) >= len(acked) and self.counted(owner), 60)
+        self.assertLessEqual(count, feed.number + 20)
+        self.all_even(hosts)
+        self.check_ledger(owner, acked, count)
+        for host in hosts:
+            host.stop()
+            self.verified(host)
+
+    def check_ledger(self, owner, acked, count):
+        """Each acknowledged event stands in the log once, and was counted once."""
+        seen, cursor = [], ""
+        while True:
+            status, body = owner.request("GET", "/v2/events?limit=1000&pattern=count.me" + cursor)
+            self.assertEqual(status, 200, body)
+            page = json.loads(body)
+            seen += [e["eventId"] for e in page["items"]]
+            if not page.get("next"):
+                break
+            cursor = "&cursor=" + urllib.parse.quote(page["next"])
+        self.assertEqual(len(seen), len(set(seen)))
+        self.assertEqual(acked - set(seen), set())
+        self.assertEqual(count, len(seen))
+
+    def test_the_leader_of_the_stream_is_killed_again_and_again(self):
+        hosts = self.three()
+        hosts[0].own()
+        self.counting(hosts[0])
+        feed = Feed(hosts)
+        for turn in range(3):
+            before = len(feed.acked)
+            harness.wait_until("events", lambda: len(feed.acked) > before + 200, 60)
+            leader = harness.wait_until("a leader", lambda: self.nats.leader(STREAM))
+            leader.kill()
+            before = len(feed.acked)
+            harness.wait_until("events without it", lambda: len(feed.acked) > before + 100, 60)
+            leader.start()
+        feed.stop()
+        print("longest time without an acknowledgement, leaders of NATS killed: %.3f s" % max(feed.gaps))
+        acked = set(feed.acked)
+        owner = hosts[0]
+        self.assertEqual(owner.role(), "owner")
+        count = harness.wait_until("all to be counted", lambda: self.counted(owner) >= len(acked) and self.counted(owner), 60)
+        self.check_ledger(owner, acked, count)
+        self.all_even(hosts)
+
+    def test_all_of_nats_is_killed_at_once(self):
+        hosts = self.three()
+        hosts[0].own()
+        self.counting(hosts[0])
+        feed = Feed(hosts)
+        harness.wait_until("events", lambda: len(feed.acked) > 300)
+        self.nats.kill()
+        time.sleep(4)
+        self.nats.start()
+        before = len(feed.acked)
+        harness.wait_until("events again", lambda: len(feed.acked) > before + 100, 90)
+        feed.stop()
+        acked = set(feed.acked)
+        owner = hosts[0]
+        count = harness.wait_until("all to be counted", lambda: self.counted(owner) >= len(acked) and self.counted(owner), 60)
+        self.check_ledger(owner, acked, count)
+        self.all_even(hosts)
+
+
+class Refused(PartitionCase):
+    def test_a_stream_that_was_made_anew_is_told_and_healed_by_a_person(self):
+        a, b, c = self.three()
+        a.own()
+        feed = Feed([a, b, c])
+        harness.wait_until("events", lambda: len(feed.acked) >= 100)
+        feed.stop()
+        self.all_even([a, b, c])
+        client = self.nats.client()
+        client.api("STREAM.DELETE." + STREAM)
+        client.close()
+        self.nats.create(STREAM, SUBJECT)
+        self.assertEqual(a.process.wait(60), 76)
+        b.wait_role("diverged", 60)
+        c.wait_role("diverged", 60)
+        b.do("heal")
+        b.wait_role("owner")
+        harness.wait_until("the other copy to go on", lambda: c.role() == "standby", 60)
+        status, body = b.request("GET", "/v2/events?limit=1000&pattern=count.me")
+        self.assertEqual(len(json.loads(body)["items"]), len(feed.acked))
+
+    def test_another_clusters_folder_is_refused(self):
+        a = self.host("a")
+        a.wait_role("standby")
+        a.own()
+        a.stop()
+        a.order["hashSeed"] = "1"
+        a.start()
+        self.assertEqual(a.process.wait(30), 1)
+        harness.wait_until("the reason", lambda: "another hash seed" in a.status.get("error", ""))
+
+    def test_without_a_key_for_secrets_it_does_not_start(self):
+        a = Host(self.folder, "a", self.nats.urls(), self.key)
+        a.order["config"] = '[http]\nlisten = "127.0.0.1:0"\n'
+        a.start()
+        self.assertEqual(a.process.wait(30), 1)
+        harness.wait_until("the reason", lambda: "secrets.key_file" in a.status.get("error", ""))
+
+
+if __name__ == "__main__":
+    unittest.main()
