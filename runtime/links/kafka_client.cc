@@ -317,6 +317,7 @@ public:
         std::uint64_t count = 0;
         (void)!::read(handle_->wake.get(), &count, sizeof count);
         if (std::string refused = handle_->refused(); !refused.empty()) error_ = refused;
+        look_for_the_end();
         for (std::size_t i = 0; i < LinkSink::kSinkTurnTexts; ++i) {
             rd_kafka_event_t* const event = rd_kafka_queue_poll(handle_->main, 0);
             if (!event) return;
@@ -342,18 +343,20 @@ protected:
     std::shared_ptr<KafkaHandle> handle_;
 
 private:
+    // A producer that has come to its end takes nothing any more, and need not have told so yet.
+    void look_for_the_end() {
+        std::array<char, 512> why{};
+        const rd_kafka_resp_err_t code =
+            rd_kafka_fatal_error(handle_->client, why.data(), why.size());
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return;
+        fail(std::string(rd_kafka_err2name(code)) + ": " + why.data() +
+             "; another producer goes on");
+    }
     void take_error(rd_kafka_event_t* event) {
         const rd_kafka_resp_err_t code = rd_kafka_event_error(event);
         const std::string words = rd_kafka_event_error_string(event);
         switch (code) {
-            case RD_KAFKA_RESP_ERR__FATAL: {
-                std::array<char, 512> why{};
-                const rd_kafka_resp_err_t real =
-                    rd_kafka_fatal_error(handle_->client, why.data(), why.size());
-                fail(std::string(rd_kafka_err2name(real)) + ": " + why.data() +
-                     "; another producer goes on");
-                break;
-            }
+            case RD_KAFKA_RESP_ERR__FATAL: look_for_the_end(); break;
             case RD_KAFKA_RESP_ERR__AUTHENTICATION:
             case RD_KAFKA_RESP_ERR__SSL: fail("the brokers do not let us in: " + words); break;
             // Of one of them; the last one's reason stands for all.

@@ -280,6 +280,19 @@ class Sinks(KafkaCase):
         harness.wait_until("another sent", lambda: self.status(id)["sent"] == 2)
         self.assertEqual(sorted(json.loads(m[4])["payload"]["n"] for m in self.kafka.read(topic)), [0, 2])
 
+    def test_a_producer_that_came_to_its_end_is_followed_by_another(self):
+        pattern = self.unique("kafka.fatal")
+        id, topic = self.sink(pattern, retries=20)
+        for turn in range(3):
+            for n in range(turn * 10, turn * 10 + 10):
+                self.server.send_event(pattern, {"n": n})
+            harness.wait_until("all sent", lambda: self.status(id)["sent"] >= turn * 10 + 10)
+            self.kafka.errors(kafka_peer.PRODUCE, kafka_peer.OUT_OF_ORDER, 1)
+        self.server.send_event(pattern, {"n": 30})
+        harness.wait_until("the last one", lambda: self.status(id)["sent"] >= 31)
+        self.assertIn("sequence", self.status(id)["lastError"]["message"])
+        self.assertEqual({json.loads(m[4])["payload"]["n"] for m in self.kafka.read(topic)}, set(range(31)))
+
     def test_a_topic_that_is_not_there(self):
         id = self.create(direction="out", type="kafka", config={"brokers": "127.0.0.1:1", "topic": "none"})
         self.assertIn("refused", self.wait_state(id, "retrying")["reason"])

@@ -6,7 +6,7 @@ BINARY = os.environ.get("MILLRACE_KAFKA_MOCK") or os.path.join(
     os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "build/release/tests/support/kafka_mock")
 
 FETCH, PRODUCE = 1, 0  # APIs
-NOT_LEADER, OUT_OF_RANGE, TOO_LARGE, NOT_ENOUGH_REPLICAS = 6, 1, 10, 19  # errors
+NOT_LEADER, TOO_LARGE, OUT_OF_ORDER = 6, 10, 45  # errors
 
 
 class Kafka:

@@ -56,6 +56,9 @@ static rd_kafka_t *make(rd_kafka_type_t type, rd_kafka_conf_t *conf) {
 static rd_kafka_conf_t *quiet_conf(void) {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_log_cb(conf, NULL);
+    /* They come back at once when the brokers do. */
+    set(conf, "reconnect.backoff.max.ms", "100");
+    set(conf, "retry.backoff.ms", "50");
     return conf;
 }
 
@@ -264,12 +267,12 @@ static void obey(const char *line) {
         answer_code(rd_kafka_mock_topic_create(cluster, topic, one, 1));
     else if (sscanf(line, "put %255s %d %ld", topic, &one, &count) == 3)
         put(topic, one, count);
-    else if (sscanf(line, "follow %255s", topic) == 1)
-        follow(topic, partitions_of(topic));
     else if (!strcmp(line, "followed")) {
         printf("%ld %ld\n", atomic_load(&followed_messages), atomic_load(&followed_numbers));
         answer(NULL);
-    } else if (sscanf(line, "read %255s", topic) == 1)
+    } else if (sscanf(line, "follow %255s", topic) == 1)
+        follow(topic, partitions_of(topic));
+    else if (sscanf(line, "read %255s", topic) == 1)
         read_all(topic);
     else if (sscanf(line, "bounds %255s", topic) == 1)
         tell_bounds(topic);
