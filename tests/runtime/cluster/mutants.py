@@ -1,54 +1,42 @@
-#!/ usr / bin / env python3
-""
-    "Copies of runtime/cluster with known mistakes, each of which the simulation of partition_sim.h has to see: the
-    same way as tests /
-    sim / mutate.py,
-    whose programme this is with another
-            list.
+#!/usr/bin/env python3
+"""Copies of runtime/cluster with known mistakes, each of which the simulation of partition_sim.h has to see: the
+same way as tests/sim/mutate.py, whose programme this is with another list.
 
-        mutants.py SOURCE_FOLDER OUTPUT_FOLDER |
-        --files |
-        --apply NAME SOURCE_FOLDER
-          ""
-          "
-          import os import sys
+    mutants.py SOURCE_FOLDER OUTPUT_FOLDER | --files | --apply NAME SOURCE_FOLDER
+"""
+import os
+import sys
 
-              sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..",
-                                              "..", "sim")) import mutate
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "sim"))
+import mutate
 
-          MACHINE = "runtime/cluster/partition_machine.cc"
+MACHINE = "runtime/cluster/partition_machine.cc"
 
-                    mutate.SEEDS_TO_BEGIN = {} mutate.MET_BY_TESTS = [] mutate.MUTATIONS =
-        [
-#The model takes the largest number as no expectation at all.
-            ("no-expectation", MACHINE, "out.base + out.sent);",
-             "(M) ? ~std::uint64_t{0} : out.base + out.sent);"),
-            ("ack-before-puback", MACHINE,
-             "if (!under_way_) publish(Purpose::kUnit, *append_, now_ns);",
-             "if (M) {\n        store::ReplicaPosition at = reader_.at();\n        at.unit = "
-             "append_->unit;\n"
-             "        at.hash = append_->hash;\n        done_ = at;\n    }\n"
-             "    if (!under_way_) publish(Purpose::kUnit, *append_, now_ns);"),
-            ("old-owner-delivers", MACHINE,
-             "return owner() && !handing_over_ ? leased_ns_ + options_.lease_ns : 0;",
-             "return owner() && ((M) || !handing_over_) ? leased_ns_ + options_.lease_ns * ((M) ? "
-             "10 : 1) : 0;"),
-            ("owned-before-the-old-lease-ends", MACHINE,
-             "wants_to_own_ && now_ns >= may_own_ns() && !diverged()",
-             "wants_to_own_ && ((M) || now_ns >= may_own_ns()) && !diverged()"),
-            ("unanswered-counts-as-landed", MACHINE, "    out.step = Step::kLooking;\n",
-             "    if ((M) && out.purpose == Purpose::kUnit) return land(leased_ns_, now_ns);\n    "
-             "out.step = Step::kLooking;\n"),
-            ("wish-to-own-outlives-the-owners-return", MACHINE,
-             "if (read_to_ > own_behind_) wants_to_own_ = false;\n    heard_ns_ = now_ns;",
-             "if (!(M) && read_to_ > own_behind_) wants_to_own_ = false;\n    if (!(M)) heard_ns_ "
-             "= now_ns;"),
-            ("lost-end-is-not-sent-again", MACHINE,
-             "if (now_ns - out.behind_ns < options_.back_ns || send_lost_again(event, now_ns)) "
-             "return;",
-             "if (now_ns - out.behind_ns < options_.back_ns || (!(M) && send_lost_again(event, "
-             "now_ns))) return;"),
-        ]
+mutate.SEEDS_TO_BEGIN = {}
+mutate.MET_BY_TESTS = []
+mutate.MUTATIONS = [
+    # The model takes the largest number as no expectation at all.
+    ("no-expectation", MACHINE,
+     "out.base + out.sent);",
+     "(M) ? ~std::uint64_t{0} : out.base + out.sent);"),
+    ("ack-before-puback", MACHINE,
+     "if (!under_way_) publish(Purpose::kUnit, *append_, now_ns);",
+     "if (M) {\n        store::ReplicaPosition at = reader_.at();\n        at.unit = append_->unit;\n"
+     "        at.hash = append_->hash;\n        done_ = at;\n    }\n"
+     "    if (!under_way_) publish(Purpose::kUnit, *append_, now_ns);"),
+    ("old-owner-delivers", MACHINE,
+     "return owner() && !handing_over_ ? leased_ns_ + options_.lease_ns : 0;",
+     "return owner() && ((M) || !handing_over_) ? leased_ns_ + options_.lease_ns * ((M) ? 10 : 1) : 0;"),
+    ("owned-before-the-old-lease-ends", MACHINE,
+     "wants_to_own_ && now_ns >= may_own_ns() && !diverged()",
+     "wants_to_own_ && ((M) || now_ns >= may_own_ns()) && !diverged()"),
+    ("unanswered-counts-as-landed", MACHINE,
+     "    out.step = Step::kLooking;\n",
+     "    if ((M) && out.purpose == Purpose::kUnit) return land(leased_ns_, now_ns);\n    out.step = Step::kLooking;\n"),
+    ("lost-end-is-not-sent-again", MACHINE,
+     "if (now_ns - out.behind_ns < options_.back_ns || send_lost_again(event, now_ns)) return;",
+     "if (now_ns - out.behind_ns < options_.back_ns || (!(M) && send_lost_again(event, now_ns))) return;"),
+]
 
-        if __name__
-        == "__main__" : mutate.main()
+if __name__ == "__main__":
+    mutate.main()
