@@ -119,7 +119,8 @@ bool EdgeHttp::is_preflight(const io::Request& request) const {
 
 // From its first request with a key on a connection counts for that key, until it shows another.
 core::Status EdgeHttp::hold_connection(std::uint32_t connection) {
-    if (!gate_.principal.key) return {};
+    // A front's connections are those of many.
+    if (!gate_.principal.key || identity_.authenticator().front()) return {};
     if (connection >= held_.size()) held_.resize(std::size_t{connection} + 1);
     if (held_[connection].is_of(gate_.principal)) return {};
     held_[connection] = {};
@@ -133,13 +134,18 @@ core::Status EdgeHttp::hold_connection(std::uint32_t connection) {
 void EdgeHttp::add_answer_lines(const io::Request& request, io::HeadDecision& decision) const {
     const identity::Authenticator& authenticator = identity_.authenticator();
     if (authenticator.cors().empty()) return;
+    if (const identity::TrustedFront* front = authenticator.front()) {
+        decision.answer_lines = front->answer_lines(request, gate_.principal, gate_.allowed);
+        // Nothing of it is done here any more: it may go to whoever owns next.
+        if (host_.draining()) decision.answer_lines += identity::front_not_here();
+    }
     const std::string_view origin = request.header("Origin");
     if (origin.empty()) return;
     if (gate_.match.outcome == io::RouteOutcome::kFound &&
         api::answers_as_endpoint(api::route_table()[gate_.match.route]))
         return;
     if (!authenticator.lets_page_call(origin)) {
-        decision.answer_lines = "Vary: Origin\r\n";
+        decision.answer_lines += "Vary: Origin\r\n";
         return;
     }
     for (const auto& [name, value] : authenticator.cors().answer_headers(origin))
@@ -452,7 +458,10 @@ void EdgeHttp::finish(IngestRequest& request) {
         return;
     }
     io::BodyWriter body = server_->body_writer();
-    const IngestReply reply = write_ingest_reply(request, hasher_, host_.drain_seconds(), body);
+    const identity::TrustedFront* front = identity_.authenticator().front();
+    const IngestReply reply =
+        write_ingest_reply(request, hasher_, host_.drain_seconds(), body,
+                           front ? front->replicated() : std::string_view());
     const std::string seconds = std::to_string(reply.retry_after_seconds);
     const std::array<io::HeaderField, 1> retry_after{{{"Retry-After", seconds}}};
     io::ResponseHead head{.status = reply.status};

@@ -69,7 +69,8 @@ IngestReply write_refusal(const IngestRequest& request, io::BodyWriter& body) {
 }  // namespace
 
 IngestReply write_ingest_reply(IngestRequest& request, const store::Hasher& hasher,
-                               std::int64_t busy_seconds, io::BodyWriter& body) {
+                               std::int64_t busy_seconds, io::BodyWriter& body,
+                               std::string_view replicated) {
     std::size_t accepted = 0;
     std::size_t duplicates = 0;
     for (const IngestItem& item : request.items) {
@@ -93,9 +94,15 @@ IngestReply write_ingest_reply(IngestRequest& request, const store::Hasher& hash
     body.append_int(duplicates);
     body.append(",\"rejected\":");
     write_rejected(request.rejected, body);
-    body.append(",\"durability\":\"");
-    body.append(store::durability_text(request.told_durability()));
-    body.append('"');
+    const store::Durability durability = request.told_durability();
+    if (!replicated.empty() && durability == store::Durability::kFsync) {
+        body.append(',');
+        body.append(replicated);
+    } else {
+        body.append(",\"durability\":\"");
+        body.append(store::durability_text(durability));
+        body.append('"');
+    }
     if (request.reply_ids == ReplyIds::kInclude) {
         body.append(",\"events\":[");
         bool first = true;

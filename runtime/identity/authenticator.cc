@@ -29,6 +29,17 @@ bool may_come_from(const KeyGrant& grant, const io::Peer& peer) {
 }  // namespace
 
 core::Result<Principal> Authenticator::authenticate(const Caller& caller) const {
+    if (!front_) return judge(caller);
+    if (!caller.http) return core::fail(key_needed());
+    auto asked = front_->asked(*caller.http);
+    if (!asked) return core::fail(std::move(asked.error()));
+    if (asked->principal) return std::move(*asked->principal);
+    Caller behind = caller;
+    behind.peer = asked->peer;
+    return judge(behind);
+}
+
+core::Result<Principal> Authenticator::judge(const Caller& caller) const {
     if (ring_ && ring_->closed()) return by_key(caller);
     // First: a page that lets its own name point here must learn nothing, not even what is missing.
     if (caller.http) {

@@ -18,6 +18,7 @@
 #include "runtime/identity/local_policy.h"
 #include "runtime/identity/principal.h"
 #include "runtime/identity/session_table.h"
+#include "runtime/identity/trusted_front.h"
 
 #include <functional>
 #include <span>
@@ -48,24 +49,30 @@ public:
     // Without a ring no key exists, ever.
     explicit Authenticator(HostNames names, TenantOf tenant_of = {}, const KeyRing* ring = nullptr,
                            const core::Clock* clock = nullptr, CorsOrigins cors = {},
-                           const SessionTable* sessions = nullptr)
+                           const SessionTable* sessions = nullptr,
+                           const TrustedFront* front = nullptr)
         : names_(std::move(names)),
           tenant_of_(std::move(tenant_of)),
           ring_(ring),
           clock_(clock),
           cors_(std::move(cors)),
-          sessions_(sessions) {}
+          sessions_(sessions),
+          front_(front) {}
 
     core::Result<Principal> authenticate(const Caller& caller) const;
     // Null: keys never count here.
     const KeyRing* ring() const { return ring_; }
     const CorsOrigins& cors() const { return cors_; }
+    // Null: clients come by themselves. Else nobody is served but a cluster's front, which says
+    // who they are.
+    const TrustedFront* front() const { return front_; }
     // Whether a page of this origin may call now: while no key exists, only one that is named.
     bool lets_page_call(std::string_view origin) const {
         return ring_ && ring_->closed() ? cors_.allows(origin) : cors_.names(origin);
     }
 
 private:
+    core::Result<Principal> judge(const Caller& caller) const;
     core::Result<Principal> by_key(const Caller& caller) const;
     core::Status take_session(const io::Request& request, Credential& credential,
                               std::string& scratch) const;
@@ -76,6 +83,7 @@ private:
     const core::Clock* const clock_;
     const CorsOrigins cors_;
     const SessionTable* const sessions_;
+    const TrustedFront* const front_;
 };
 
 }  // namespace millrace::runtime::identity

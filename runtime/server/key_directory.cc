@@ -124,6 +124,17 @@ void KeyDirectory::settle_tenant(const Tenant& tenant) {
     tenant.holder->suspend(tenant.suspended, tenant.reason);
 }
 
+// Which tenants this partition knows, by name.
+void KeyDirectory::tell_front() const {
+    if (!deps_.front) return;
+    auto known = std::make_shared<identity::TrustedFront::KnownTenants>();
+    (*known)["default"] = {core::TenantId{}, holder_of(core::TenantId{})};
+    deps_.registry->snapshot()->tenants.for_each([&known](const TenantRef& tenant) {
+        (*known)[tenant->id] = {tenant->self(), tenant->holder};
+    });
+    deps_.front->publish(std::move(known));
+}
+
 core::Status KeyDirectory::start() {
     const RegistrySnapshotRef registry = deps_.registry->snapshot();
     default_holder_->stored.store(&deps_.database->stored_bytes().of(core::TenantId{}),
@@ -137,6 +148,7 @@ core::Status KeyDirectory::start() {
     });
     if (auto restored = restore_uses(); !restored) return restored;
     publish(KeyTable::of(std::move(entries)));
+    tell_front();
     if (deps_.registry->table<ApiKey>().ever_made()) deps_.ring->close();
     return {};
 }
@@ -163,8 +175,9 @@ void KeyDirectory::follow_key(const DocumentChange<ApiKey>& change) {
 }
 
 void KeyDirectory::follow_tenant(const DocumentChange<Tenant>& change) {
-    if (!change.after) return;
+    if (!change.after) return tell_front();
     settle_tenant(*change.after);
+    tell_front();
     if (change.before) return;
     // `default` has a holder of its own from here on.
     auto next = std::make_shared<KeyTable>(*table_);

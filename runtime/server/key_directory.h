@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "core/result.h"
 #include "runtime/identity/key_table.h"
+#include "runtime/identity/trusted_front.h"
 #include "runtime/registry/registry.h"
 #include "store/database.h"
 
@@ -27,6 +28,7 @@ public:
         store::Database* database = nullptr;
         Registry* registry = nullptr;
         identity::KeyRing* ring = nullptr;
+        identity::TrustedFront* front = nullptr;  // null: no cluster's
     };
     explicit KeyDirectory(Deps deps) : deps_(deps) {}
 
@@ -44,6 +46,7 @@ private:
     void follow_key(const DocumentChange<ApiKey>& change);
     void follow_tenant(const DocumentChange<Tenant>& change);
     void settle_tenant(const Tenant& tenant);
+    void tell_front() const;
     using KeyEntries = std::vector<identity::KeyTable::Entry>;
     // All that lead to this key.
     void append_entries(KeyEntries& out, const ApiKey& key) const;

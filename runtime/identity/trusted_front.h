@@ -1,0 +1,87 @@
+// What: who asks, told by the front of a cluster's node (runtime/node) to the process of a
+//       partition: the front has asked the partition where the keys are who a client is, and says
+//       so with every request. Nobody else reaches that process, and a token proves the front.
+// Threads: asked() and answer_lines() any; publish() one.
+// Lifetime: outlives the authenticator that asks it.
+// Limits: kRemembered principals are remembered by their texts.
+// Failure: kUnauthorized without the token; kUnavailable for a tenant that this partition does not
+//          know yet: the front makes it known, and asks again (unknown_tenant()).
+#pragma once
+
+#include "core/result.h"
+#include "io/http_types.h"
+#include "runtime/identity/holder.h"
+#include "runtime/identity/principal.h"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+namespace millrace::runtime::identity {
+
+// No client gets any of these past a front.
+inline constexpr std::string_view kFrontTokenHeader = "Millrace-Cluster-Token";
+inline constexpr std::string_view kFrontPrincipalHeader = "Millrace-Principal";
+inline constexpr std::string_view kFrontPeerHeader = "Millrace-Peer";
+inline constexpr std::string_view kFrontAnswerHeader = "Millrace-Cluster";
+
+// As a header's value, and back. Tenants go by their names: each partition has numbers of its own.
+std::string principal_text(const Principal& principal, std::string_view tenant);
+struct ToldPrincipal {
+    Principal principal;  // without tenant and holders
+    std::string tenant;
+};
+core::Result<ToldPrincipal> read_principal(std::string_view text);
+
+// The header line of an answer that says: nothing was done, this is not the place any more.
+std::string front_not_here();
+
+class TrustedFront {
+public:
+    struct KnownTenant {
+        core::TenantId id;
+        std::shared_ptr<TenantHolder> holder;
+    };
+    using KnownTenants = std::map<std::string, KnownTenant, std::less<>>;
+
+    // `keys_live_here`: requests that name nobody are judged here by what they show.
+    // `replicated`: what is told of events that are kept, as members of JSON.
+    TrustedFront(std::string token, bool keys_live_here, std::string replicated)
+        : token_(std::move(token)),
+          keys_live_here_(keys_live_here),
+          replicated_(std::move(replicated)) {}
+
+    struct Asked {
+        std::optional<Principal> principal;  // none: to be judged here
+        io::Peer peer;                       // of the client
+    };
+    core::Result<Asked> asked(const io::Request& request) const;
+    bool is_front(const io::Request& request) const;
+    // Header lines that the front reads in the answer: who was found to be asking, where that was
+    // judged here, and that a tenant is not known.
+    std::string answer_lines(const io::Request& request, const Principal& principal,
+                             const core::Status& allowed) const;
+
+    void publish(std::shared_ptr<const KnownTenants> tenants);
+    std::string_view replicated() const { return replicated_; }
+
+private:
+    static constexpr std::size_t kRemembered = 4096;
+    core::Result<Principal> principal_of(std::string_view text) const;
+
+    const std::string token_;
+    const bool keys_live_here_;
+    const std::string replicated_;
+    mutable std::mutex mutex_;
+    std::shared_ptr<const KnownTenants> tenants_ = std::make_shared<const KnownTenants>();
+    mutable std::unordered_map<std::string, Principal> remembered_;
+    // What a key has spent stays with it, whatever version of it is told.
+    mutable std::unordered_map<std::string, std::shared_ptr<KeyHolder>> holders_;
+};
+
+}  // namespace millrace::runtime::identity
