@@ -29,9 +29,8 @@ core::Status read_subject(std::string_view body, std::string& event) {
         return {};
     }
     core::JsonWriter json(event);
-    json.begin_object().field("pattern", "payload").key("payload");
-    core::append_json(event, *in->any("payload"));
-    json.end_object();
+    json.begin_object().field("pattern", "payload");
+    json.raw_field("payload", in->any("payload")->raw()).end_object();
     return {};
 }
 

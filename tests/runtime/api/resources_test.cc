@@ -530,5 +530,21 @@ TEST_F(ApiTest, EveryRouteOfTheApiHasAHandler) {
     }
 }
 
+TEST_F(ApiTest, TriesAPayloadAgainstASchemaAsWellAsAnEvent) {
+    ASSERT_EQ(
+        post("/v2/schemas",
+             R"({"id":"s","name":"s","pattern":"a","schema":{"properties":{"n":{"minimum":1}}}})")
+            .status,
+        201);
+    for (const std::string_view tried : {R"({"payload":{ "n":0, "x":{"y":[1]} }})",
+                                         R"({"event":{"pattern":"a","payload":{"n":0}}})"}) {
+        const ApiResponse answer = post("/v2/schemas/s/validate", tried);
+        EXPECT_EQ(answer.status, 200) << answer.body;
+        EXPECT_TRUE(has(answer, R"("valid":false)")) << answer.body;
+        EXPECT_TRUE(has(answer, R"("pointer":"/n")")) << answer.body;
+    }
+    EXPECT_TRUE(has(post("/v2/schemas/s/validate", R"({"payload":{"n":1}})"), R"("valid":true)"));
+}
+
 }  // namespace
 }  // namespace millrace::runtime::api::test
