@@ -9,9 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cerrno>
 #include <condition_variable>
-#include <cstring>
 #include <deque>
 #include <mutex>
 #include <thread>
@@ -249,9 +247,9 @@ bool AmqpConnection::connect() {
     const timeval patience{kAmqpConnectSeconds, 0};
     const int status = amqp_socket_open_noblock(socket, address->c_str(),
                                                 static_cast<int>(config_.port), &patience);
-    const int code = errno;  // which the library's own word does not tell
-    if (status == AMQP_STATUS_SOCKET_ERROR && code != 0)
-        return fail("connect to " + peer + " failed: " + std::strerror(code));
+    // The library does not say why; of a refusal it leaves what it was waiting for.
+    if (status == AMQP_STATUS_SOCKET_ERROR)
+        return fail("connect to " + peer + " failed: nobody listens there, or it is out of reach");
     if (status != AMQP_STATUS_OK)
         return fail("connect to " + peer + " failed: " + amqp_error_string2(status));
     socket_ = amqp_get_sockfd(raw_);
