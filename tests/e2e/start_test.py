@@ -90,6 +90,7 @@ class Refusals(OwnServer):
         self.assertIn("can't", said)
 
     # Whatever is refused first, a thread, a map or a page: a line and exit 1, or it works.
+    @unittest.skipIf(harness.SANITIZED, "a sanitizer's own tables are larger")
     def test_little_address_space(self):
         refused = 0
         for megabytes in (150, 200, 250, 300, 350, 400, 450, 500, 600, 700):
