@@ -50,18 +50,6 @@ core::Result<bool> holds_alone(const Predicate& predicate, const JsonValue& even
     return matcher->matches(event);
 }
 
-// What must all hold: the pattern first, then the conditions that the predicate joins.
-std::vector<const Predicate*> conjuncts_of(const Predicate& pattern, const Predicate& predicate) {
-    std::vector<const Predicate*> out;
-    if (pattern.kind != Predicate::Kind::kTrue) out.push_back(&pattern);
-    if (predicate.kind == Predicate::Kind::kAnd) {
-        for (const Predicate& child : predicate.children) out.push_back(&child);
-    } else if (predicate.kind != Predicate::Kind::kTrue) {
-        out.push_back(&predicate);
-    }
-    return out;
-}
-
 // NOLINTNEXTLINE(misc-no-recursion): as deep as the predicate, which its parser bounded
 bool has_regex(const Predicate& predicate) {
     if (predicate.kind == Predicate::Kind::kLeaf) return predicate.leaf.op == Op::kRegex;
@@ -145,6 +133,17 @@ void write(const ConditionReport& report, core::JsonWriter& json) {
 }
 
 }  // namespace
+
+std::vector<const Predicate*> conjuncts_of(const Predicate& pattern, const Predicate& predicate) {
+    std::vector<const Predicate*> out;
+    if (pattern.kind != Predicate::Kind::kTrue) out.push_back(&pattern);
+    if (predicate.kind == Predicate::Kind::kAnd) {
+        for (const Predicate& child : predicate.children) out.push_back(&child);
+    } else if (predicate.kind != Predicate::Kind::kTrue) {
+        out.push_back(&predicate);
+    }
+    return out;
+}
 
 std::vector<const JsonValue*> values_at(const Path& path, const JsonValue& event,
                                         std::vector<const JsonValue*>* nodes) {

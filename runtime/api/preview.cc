@@ -81,11 +81,12 @@ core::Status feed(store::Database& database, const identity::Principal& by,
             if (parser.next(nullptr, envelope, nullptr, error) != core::ParseOutcome::kEvent)
                 continue;
             defaults.fill_envelope(by.tenant, owned.event.received_at_us, envelope);
-            preview.add(envelope);
+            preview.add(envelope, event_id_of(owned.event, database.hasher()));
         }
         seen += page->events.size();
         cursor = page->next;
     } while (!cursor.empty() && seen < wanted);
+    preview.judge_cost();
     return {};
 }
 
