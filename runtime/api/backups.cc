@@ -20,10 +20,12 @@ core::Result<std::string> inside(std::string_view folder, const std::string& ask
     const fs::path path = error ? fs::path() : fs::weakly_canonical(asked, error);
     const fs::path below = path.lexically_relative(root);
     if (!error && !below.empty() && below != "." && *below.begin() != "..") return path.string();
-    return core::fail(core::Error(core::ErrorCode::kValidation,
-                                  "path is outside of " + root.string() +
-                                      ", below which backups go; the setting is backup.dir")
-                          .in("path"));
+    return core::fail(
+        core::Error(core::ErrorCode::kValidation,
+                    "path is outside of " + root.string() +
+                        ", below which backups go (a name alone is one there); the setting "
+                        "is backup.dir")
+            .in("path"));
 }
 
 core::Result<std::string> read_path(Call& call) {
@@ -33,11 +35,15 @@ core::Result<std::string> read_path(Call& call) {
     std::string path;
     in->text("path", path, {.bytes_max = kPathBytesMax});
     if (in->ok() && path.empty()) in->refuse("path", "is missing: the folder to make");
-    if (in->ok() && path.front() != '/')
-        in->refuse("path", "must be absolute: the server has a working folder of its own");
+    // A name alone is one below backup.dir.
+    const bool name = path.find('/') == std::string::npos;
+    if (in->ok() && !name && path.front() != '/')
+        in->refuse("path",
+                   "must be absolute, or a name alone: the server has a working folder of its own");
     if (auto status = in->finish(); !status) return core::fail(status.error());
     while (path.size() > 1 && path.back() == '/') path.pop_back();
-    return inside(call.services.backup_folder(), path);
+    const std::string folder(call.services.backup_folder());
+    return inside(folder, name ? (fs::path(folder) / path).string() : path);
 }
 
 ApiResponse report_response(const std::string& path, const store::BackupReport& report,

@@ -133,8 +133,9 @@ class Backup(unittest.TestCase):
         self.assertEqual(code, 1)
         self.assertIn("other.part", err)
         self.assertTrue(os.path.isdir(self.path("other.part")), "nothing is removed")
-        reply = self.server.post("/v2/backups", {"path": "relative"})
-        self.assertEqual((reply.status, reply.json()["error"]["code"]), (400, "VALIDATION_ERROR"))
+        for path in ("re/lative", "..", ".", ""):
+            reply = self.server.post("/v2/backups", {"path": path})
+            self.assertEqual((reply.status, reply.json()["error"]["code"]), (400, "VALIDATION_ERROR"), path)
         code, _, err = cli("restore", self.path("saved"), "--data", self.folder)
         self.assertEqual(code, 1)
         self.assertIn("not empty", err)

@@ -112,6 +112,79 @@ class Shell(harness.ServerCase):
         self.assertEqual((done["delivered"], done["failed"]), (3, 0), done)
         self.assertEqual(self.json("dlq", "list", "--handler", pattern)["items"], [])
 
+    def test_letters_go_in_portions_until_too_many_fail_again(self):
+        pattern = self.unique("dlqparts.")
+        script, _ = self.dead_letters(pattern, 25)
+        stopped = self.json("dlq", "replay", "--handler", pattern, "--stop-at", "50", code=1)
+        self.assertEqual((stopped["delivered"], stopped["failed"], stopped["left"]), (0, 10, 15), stopped)
+        self.assertIn("bad day", stopped["error"])
+        self.server.request("PUT", f"/v2/scripts/{script}", {"name": "t", "type": "event", "source": "return 1"})
+        done = self.json("dlq", "replay", "--handler", pattern, "--stop-at", "0")
+        self.assertEqual((done["delivered"], done["failed"], done["left"]), (25, 0, 0), done)
+        self.assertEqual(self.json("dlq", "list", "--handler", pattern)["items"], [])
+        for wrong in (["--stop-at", "101"], ["--stop-at", "5", "--rate", "5"]):
+            self.cli("dlq", "replay", "--handler", pattern, *wrong, code=2)
+
+    def test_words_of_other_programs_are_understood_or_corrected(self):
+        pattern = self.unique("words.")
+        self.server.send_event(pattern, eventId=pattern)
+        self.assertIn(pattern, self.cli("event", "ls", pattern)[0])
+        self.assertEqual(self.json("event", "get", pattern), self.json("event", "info", pattern))
+        self.assertEqual(self.json("events:ls", pattern)["items"][0]["eventId"], pattern)
+        self.cli("handler", "add", "--name", pattern, "--pattern", pattern,
+                 "--executor", '{"type":"webhook","url":"https://shop.example/in"}')
+        self.assertEqual(self.json("handler", "describe", pattern)["name"], pattern)
+        self.cli("handler", "rm", pattern)
+        self.cli("handler", "show", pattern, code=1)
+        self.assertIn("did you mean --from?", self.cli("event", "list", "--since", "1h", code=2)[1])
+        self.assertIn("did you mean --source-id?", self.cli("event", "list", "--source", "x", code=2)[1])
+        self.assertIn("unknown command 'event frobnicate'", self.cli("event", "frobnicate", code=2)[1])
+
+    def test_documents_of_every_kind_are_shown(self):
+        name = self.unique("shown").replace(".", "-")
+        script = self.server.create_script("return 1", id=name + "-s", type="endpoint")
+        made = {
+            "/v2/sources": {"id": name, "scheme": "github"},
+            "/v2/schedules": {"id": name, "type": "cron", "cron": "0 3 * * *", "event": {"pattern": "a.b"}},
+            "/v2/endpoints": {"id": name, "method": "GET", "route": name, "scriptId": script},
+            "/v2/schemas": {"id": name, "pattern": name, "schema": {"type": "object"}},
+            "/v2/workflows": {"id": name, "steps": [{"id": "a", "type": "wait", "signal": "go"}]},
+        }
+        for path, body in made.items():
+            self.assertEqual(self.server.post(path, body).status, 201, path)
+            noun = path.split("/")[-1]
+            shown = self.json(noun if noun != "workflows" else "workflow", "show", name)
+            self.assertEqual(shown["id"], name)
+        self.assertNotIn("secret\"", json.dumps(self.json("source", "show", name)))
+
+    def test_a_handler_is_previewed_before_it_is_saved(self):
+        pattern = self.unique("preview.")
+        for n in range(6):
+            self.server.send_event(pattern, {"n": n, "paid": n != 5}, eventId=f"{pattern}-{n}")
+        told = self.json("handler", "preview", "--pattern", pattern,
+                         "--filter", "$.payload.n >= 3 && $.payload.paid == true")
+        self.assertEqual(told["matched"], 2)
+        self.assertEqual([s["eventId"] for s in told["samples"]], [f"{pattern}-4", f"{pattern}-3"])
+        self.assertEqual([(m["condition"], m["count"]) for m in told["nearMisses"]],
+                         [("$.payload.n >= 3", 3), ("$.payload.paid == true", 1)])
+        script = self.server.create_script("return 1")
+        self.server.subscribe(pattern, script, name=pattern, filter="$.payload.n < 2")
+        against = self.json("handler", "preview", pattern, "--filter", "$.payload.n >= 1")
+        self.assertEqual((against["matched"], against["gained"], against["lost"]), (5, 4, 1), against)
+        self.assertEqual([s["eventId"] for s in against["lostSamples"]], [f"{pattern}-0"])
+        text = self.cli("handler", "preview", pattern, "--filter", "!($.payload.n == 1)")
+        self.assertIn("5 of the last", text[0])
+        self.assertIn("no condition of it has an index", text[1])
+        self.cli("handler", "preview", code=2)
+
+    def test_a_backup_may_be_a_name(self):
+        name = self.unique("backup").replace(".", "-")
+        made = self.json("backup", name)
+        self.assertTrue(made["path"].endswith("/backups/" + name), made)
+        self.assertIn("well:", cli("verify", made["path"])[0])
+        self.assertIn("exists", self.cli("backup", name, code=1)[1])
+        self.assertIn("a name alone", self.cli("backup", self.folder, code=1)[1])
+
     def test_a_corrected_event_is_delivered(self):
         pattern = self.unique("dlqedit.")
         self.dead_letters(pattern, 1)

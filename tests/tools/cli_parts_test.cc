@@ -1,6 +1,7 @@
 // Goal: the small parts of the command line: tables, progress, SSE, metrics, JSON, times.
 // Method: exact texts; time is moved by hand.
 #include "tools/cli/context.h"
+#include "tools/cli/dlq_portions.h"
 #include "tools/cli/json.h"
 #include "tools/cli/metrics.h"
 #include "tools/cli/pattern_hint.h"
@@ -8,6 +9,7 @@
 #include "tools/cli/shown.h"
 #include "tools/cli/sse.h"
 #include "tools/cli/table.h"
+#include "tools/cli/usual_words.h"
 
 #include <gtest/gtest.h>
 
@@ -133,6 +135,31 @@ TEST(PatternHint, SignsOfOtherSystemsAreToldOfAndLettersAreNot) {
         EXPECT_NE(pattern_hint(pattern), "") << pattern;
     for (const char* pattern : {"orders.*", "c#.compiled", "a+b.c", "", "x>y"})
         EXPECT_EQ(pattern_hint(pattern), "") << pattern;
+}
+
+TEST(UsualWords, AVerbOfElsewhereIsTheOneThatTheNounHas) {
+    CLI::App noun;
+    for (const char* verb : {"list", "info", "register", "revoke"}) noun.add_subcommand(verb);
+    const std::pair<const char*, const char*> meant[] = {
+        {"ls", "list"},      {"get", "info"},        {"describe", "info"},
+        {"new", "register"}, {"create", "register"}, {"rm", "revoke"},
+        {"edit", ""},        {"ship", ""},           {"", ""}};
+    for (const auto& [word, verb] : meant) EXPECT_EQ(usual_verb(noun, word), verb) << word;
+}
+
+TEST(UsualWords, AnOptionIsOnlyMeantWhereItIs) {
+    EXPECT_EQ(usual_option("--since", {"--from", "--to"}), "--from");
+    EXPECT_EQ(usual_option("--since", {"--limit"}), "");
+    EXPECT_EQ(usual_option("--frobnicate", {"--from"}), "");
+}
+
+TEST(Portions, StopWhenMoreThanTheShareHasFailed) {
+    EXPECT_FALSE(too_many_failed({}, 0));
+    EXPECT_FALSE(too_many_failed({.delivered = 10}, 0));
+    EXPECT_TRUE(too_many_failed({.delivered = 1000, .failed = 1}, 0));
+    EXPECT_FALSE(too_many_failed({.delivered = 8, .failed = 2}, 20));
+    EXPECT_TRUE(too_many_failed({.delivered = 8, .failed = 3}, 20));
+    EXPECT_FALSE(too_many_failed({.failed = 5}, 100));
 }
 
 TEST(Sse, ReadsMessagesSplitAnywhere) {

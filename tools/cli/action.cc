@@ -4,6 +4,7 @@
 #include "tools/cli/json.h"
 #include "tools/cli/remove.h"
 #include "tools/cli/resolve.h"
+#include "tools/cli/show.h"
 
 #include <memory>
 #include <string>
@@ -143,6 +144,7 @@ void add_action_commands(CLI::App& app, CliContext& context) {
         context.action = [&context, called, input] { return call(context, *called, *input); };
     });
 
+    add_show(*action, context, kActions, "Show one");
     add_remove(*action, context, kActions, "Remove actions");
 }
 

@@ -3,6 +3,7 @@
 #include "core/nearest.h"
 #include "tools/cli/completion.h"
 #include "tools/cli/profile.h"
+#include "tools/cli/usual_words.h"
 #include "tools/cli/watch.h"
 
 #include <algorithm>
@@ -81,6 +82,16 @@ std::string unknown_command(const CLI::App& app, const std::vector<std::string>&
            "; there are: " + names_of(*noun);
 }
 
+// A verb under another name becomes the one that is meant: `event ls` is `event list`.
+void use_own_words(const CLI::App& app, std::vector<std::string>& arguments) {
+    const std::size_t index = command_index(arguments);
+    if (index == kNowhere || index + 1 >= arguments.size()) return;
+    const CLI::App* noun = find_command(app, arguments[index]);
+    if (noun == nullptr || find_command(*noun, arguments[index + 1]) != nullptr) return;
+    const std::string meant = usual_verb(*noun, arguments[index + 1]);
+    if (!meant.empty()) arguments[index + 1] = meant;
+}
+
 void add_global_options(CLI::App& app, CliContext& context) {
     // Two names for the same; the first one wins.
     if (const char* url = std::getenv("MILLRACE_URL"); url != nullptr && *url != '\0')
@@ -150,8 +161,9 @@ std::string nearest_option(const CLI::App& app, const CLI::App& verb, const std:
             for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
         }
     }
-    const std::string_view nearest = core::nearest_name(told, names);
-    return nearest.empty() ? std::string() : "; did you mean " + std::string(nearest) + "?";
+    std::string meant = usual_option(told, names);
+    if (meant.empty()) meant = core::nearest_name(told, names);
+    return meant.empty() ? std::string() : "; did you mean " + meant + "?";
 }
 
 // --help and --version arrive here too, with exit code 0.
@@ -237,6 +249,7 @@ int run_cli(std::vector<std::string> arguments, CliStreams streams) {
         "Pages to read: millrace help");
 
     arguments = split_colon_command(std::move(arguments));
+    use_own_words(app, arguments);
     const std::string unknown = unknown_command(app, arguments);
     if (!unknown.empty()) return context.usage(unknown);
     const std::string line = joined(arguments);

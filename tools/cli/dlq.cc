@@ -44,7 +44,7 @@ int list_dlq(CliContext& context, ListOptions o) {
         context.print_json(*reply);
         return kExitOk;
     }
-    const ShortIds handler(context, ids_at(reply->root, "subscriptionId"));
+    const HandlerNames handler(context, reply->root);
     Table table({"DEAD LETTER", "CREATED", "EVENT TYPE", "HANDLER", "RETRIES", "ERROR"});
     bool found = false;
     for (const core::JsonElement item : array_at(reply->root, "items", found)) {

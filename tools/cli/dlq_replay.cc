@@ -2,6 +2,7 @@
 // --wait followed until each of them has left the queue or come back.
 #include "tools/cli/confirm.h"
 #include "tools/cli/dlq_filter.h"
+#include "tools/cli/dlq_portions.h"
 #include "tools/cli/progress.h"
 
 #include <algorithm>
@@ -13,13 +14,14 @@ namespace millrace::tools {
 
 namespace {
 
-constexpr std::chrono::milliseconds kPollEvery{200};
-constexpr long kNotFound = 404;
+constexpr std::chrono::milliseconds kRedrivePollEvery{200};
+constexpr long kNoLetter = 404;
 
 struct ReplayOptions {
     std::string id;
     DlqFilter filter;
     double rate_per_second = 0;
+    double stop_at_percent = -1;  // below 0: it was not told
     bool all = false, yes = false, wait = false, dry_run = false;
 };
 
@@ -94,7 +96,7 @@ int follow_all(CliContext& context, const DlqFilter& filter, Result result) {
             static_cast<std::uint64_t>(std::max<std::int64_t>(0, result.replayed - under_way));
         progress.update(ended, ended);
         if (under_way == 0) break;
-        std::this_thread::sleep_for(kPollEvery);
+        std::this_thread::sleep_for(kRedrivePollEvery);
     }
     progress.finish();
     return print_result(context, result, true);
@@ -104,7 +106,7 @@ int follow_one(CliContext& context, const std::string& path) {
     for (;;) {
         const auto reply = context.send({.path = path});
         if (reply == nullptr) return kExitFailed;
-        if (reply->status == kNotFound) return print_result(context, {.replayed = 1}, true);
+        if (reply->status == kNoLetter) return print_result(context, {.replayed = 1}, true);
         if (!reply->ok()) return context.failed(*reply);
         core::JsonDom parser;
         core::JsonElement root;
@@ -113,8 +115,28 @@ int follow_one(CliContext& context, const std::string& path) {
             const std::string error = text_at(root, "error");
             return print_result(context, {.replayed = 1, .back = 1, .error = error}, true);
         }
-        std::this_thread::sleep_for(kPollEvery);
+        std::this_thread::sleep_for(kRedrivePollEvery);
     }
+}
+
+int print_portions(CliContext& context, const PortionsResult& result) {
+    if (context.json()) {
+        context.out() << JsonObject()
+                             .flag("success", result.failed == 0)
+                             .number("delivered", result.delivered)
+                             .number("failed", result.failed)
+                             .number("left", result.left)
+                             .text_if("error", result.error)
+                             .str()
+                      << '\n';
+    } else {
+        context.out() << "delivered " << result.delivered << ", failed again " << result.failed;
+        if (result.left > 0) context.out() << "; stopped, " << result.left << " were not tried";
+        context.out() << '\n';
+        if (!result.error.empty())
+            context.out() << "the last error: " << printable_block(result.error, 16) << '\n';
+    }
+    return result.failed == 0 ? kExitOk : kExitFailed;
 }
 
 int replay_one(CliContext& context, const ReplayOptions& o) {
@@ -149,6 +171,11 @@ int replay_many(CliContext& context, ReplayOptions o) {
     const std::string what = "deliver " + std::to_string(result.replayed) + " dead letters again";
     const Unasked unasked = o.all ? Unasked::kNeedsYes : Unasked::kGoesOn;
     if (const int code = confirm(context, what, o.yes, unasked); code != kExitOk) return code;
+    if (o.stop_at_percent >= 0) {
+        PortionsResult portions;
+        if (!replay_in_portions(context, o.filter, o.stop_at_percent, portions)) return kExitFailed;
+        return print_portions(context, portions);
+    }
     JsonObject body = o.filter.body();
     if (o.rate_per_second > 0) body.real("ratePerSecond", o.rate_per_second);
     body.number("expect", result.replayed);
@@ -159,8 +186,10 @@ int replay_many(CliContext& context, ReplayOptions o) {
 }
 
 int replay_dlq(CliContext& context, const ReplayOptions& o) {
-    if (!o.id.empty() && (!o.filter.empty() || o.all || o.rate_per_second > 0))
-        return context.usage("dlq replay takes an id, or a filter with --rate, or --all: not both");
+    if (!o.id.empty() &&
+        (!o.filter.empty() || o.all || o.rate_per_second > 0 || o.stop_at_percent >= 0))
+        return context.usage(
+            "dlq replay takes an id, or a filter or --all with --rate or --stop-at: not both");
     if (o.all && !o.filter.empty())
         return context.usage("dlq replay takes a filter or --all: not both");
     if (!o.id.empty()) return replay_one(context, o);
@@ -178,8 +207,14 @@ void add_dlq_replay(CLI::App& dlq, CliContext& context) {
         dlq.add_subcommand("replay", "Deliver again: one, or all that a filter selects");
     replay->add_option("id", o->id);
     o->filter.add_options(*replay);
-    replay->add_option("--rate", o->rate_per_second, "deliveries per second")
-        ->check(CLI::PositiveNumber);
+    CLI::Option* rate = replay->add_option("--rate", o->rate_per_second, "deliveries per second")
+                            ->check(CLI::PositiveNumber);
+    replay
+        ->add_option("--stop-at", o->stop_at_percent,
+                     "ten first, then more, each awaited; stop when more than so many percent of "
+                     "what was tried failed again")
+        ->check(CLI::Range(0.0, 100.0))
+        ->excludes(rate);
     replay->add_flag("--all", o->all);
     replay->add_flag("--wait", o->wait,
                      "until each was delivered or failed again; exit code 1 when one failed");

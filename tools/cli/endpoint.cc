@@ -3,6 +3,7 @@
 #include "tools/cli/json.h"
 #include "tools/cli/remove.h"
 #include "tools/cli/resolve.h"
+#include "tools/cli/show.h"
 
 #include <vector>
 
@@ -90,6 +91,7 @@ void add_endpoint_commands(CLI::App& app, CliContext& context) {
         context.action = [&context, limit, cursor] { return list(context, *limit, *cursor); };
     });
 
+    add_show(*endpoint, context, kEndpoints, "Show one");
     add_remove(*endpoint, context, kEndpoints, "Remove endpoints");
 }
 

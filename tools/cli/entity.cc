@@ -4,6 +4,7 @@
 #include "tools/cli/json.h"
 #include "tools/cli/remove.h"
 #include "tools/cli/resolve.h"
+#include "tools/cli/show.h"
 
 #include <memory>
 #include <string>
@@ -221,6 +222,7 @@ void add_hook_commands(CLI::App& app, CliContext& context) {
         context.action = [&context, body, wait] { return run_hooks(context, *body, *wait); };
     });
 
+    add_show(*hook, context, kHooks, "Show one");
     add_remove(*hook, context, kHooks, "Remove hooks");
 }
 

@@ -35,6 +35,14 @@ Query query_of(const ListOptions& o) {
     return query;
 }
 
+constexpr double kShareSteps = 1e6;  // of a progress line that goes by shares
+
+double searched_of(core::JsonElement reply) {
+    core::JsonElement found;
+    double share = 0;
+    return reply.find("searched", found) && found.get(share) ? share : 0;
+}
+
 // The server looks through so much a call; an answer without an event and with a cursor is "not
 // yet", so that the search goes on for a while. Null after an error has been printed.
 std::unique_ptr<Document> search(CliContext& context, const ListOptions& o, std::int64_t& scanned) {
@@ -43,6 +51,11 @@ std::unique_ptr<Document> search(CliContext& context, const ListOptions& o, std:
                              std::chrono::duration<double>(o.search_seconds));
     const Query query = query_of(o);
     std::string cursor = o.cursor;
+    // A list that answers at once shows none; an export has one of its own.
+    Progress progress(context.err(),
+                      {.label = "searching",
+                       .total = static_cast<std::uint64_t>(kShareSteps),
+                       .enabled = context.progress_enabled() && o.search_seconds > 0});
     for (;;) {
         Query page = query;
         page.add("order", o.order).add("limit", o.limit).add("cursor", cursor);
@@ -53,6 +66,8 @@ std::unique_ptr<Document> search(CliContext& context, const ListOptions& o, std:
         const bool empty = array_at(reply->root, "items", found).size() == 0;
         cursor = text_at(reply->root, "next");
         if (!empty || cursor.empty() || std::chrono::steady_clock::now() >= give_up) return reply;
+        progress.update(static_cast<std::uint64_t>(searched_of(reply->root) * kShareSteps),
+                        static_cast<std::uint64_t>(scanned));
     }
 }
 
@@ -67,12 +82,6 @@ std::string percent_text(double share) {
     else
         std::snprintf(text, sizeof text, "%.1f %%", std::min(share, 0.999) * 100);
     return text;
-}
-
-double searched_of(core::JsonElement reply) {
-    core::JsonElement found;
-    double share = 0;
-    return reply.find("searched", found) && found.get(share) ? share : 0;
 }
 
 int list_events(CliContext& context, const ListOptions& o) {
@@ -103,8 +112,6 @@ int list_events(CliContext& context, const ListOptions& o) {
     context.print_next(*reply);
     return kExitOk;
 }
-
-constexpr double kShareSteps = 1e6;  // of a progress line that goes by shares
 
 int count_events(CliContext& context, const ListOptions& o) {
     note_pattern(context, o.pattern);

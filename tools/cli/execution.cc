@@ -26,12 +26,14 @@ std::string duration_text(core::JsonElement execution) {
     return std::to_string(last_us / 1000) + " ms";
 }
 
-std::string last_error(core::JsonElement execution, std::size_t& attempts) {
+// Its error, how many there were, and when it was.
+std::string last_attempt(core::JsonElement execution, std::size_t& attempts, std::string& at) {
     bool found = false;
     std::string error;
     for (const core::JsonElement attempt : array_at(execution, "attempts", found)) {
         ++attempts;
         error = text_at(attempt, "error");
+        at = text_at(attempt, "at");
     }
     return error;
 }
@@ -53,16 +55,18 @@ int list_executions(CliContext& context, ExecutionListOptions o) {
         context.print_json(*reply);
         return kExitOk;
     }
-    const ShortIds handler(context, ids_at(reply->root, "subscriptionId"));
-    Table table({"EXECUTION", "STATUS", "EVENT", "HANDLER", "ATTEMPTS", "TOOK", "ERROR"});
+    const HandlerNames handler(context, reply->root);
+    Table table({"EXECUTION", "STATUS", "WHEN", "EVENT", "HANDLER", "ATTEMPTS", "TOOK", "ERROR"});
     bool found = false;
     for (const core::JsonElement item : array_at(reply->root, "items", found)) {
         const std::string status = text_at(item, "status");
         std::size_t attempts = 0;
-        const std::string error = last_error(item, attempts);
+        std::string at;
+        const std::string error = last_attempt(item, attempts, at);
         table.add({text_at(item, "id"), Cell(status, status_style(status)),
-                   text_at(item, "eventId"), handler(text_at(item, "subscriptionId")),
-                   std::to_string(attempts), duration_text(item), error});
+                   at.empty() ? at : time_cell(context, at), text_at(item, "eventId"),
+                   handler(text_at(item, "subscriptionId")), std::to_string(attempts),
+                   duration_text(item), error});
     }
     context.print_table(table, "no executions");
     context.print_next(*reply);
@@ -77,12 +81,15 @@ int list_retries(CliContext& context, std::int64_t limit, const std::string& cur
         context.print_json(*reply);
         return kExitOk;
     }
-    const ShortIds handler(context, ids_at(reply->root, "subscriptionId"));
+    const HandlerNames handler(context, reply->root);
     Table table({"DUE", "EVENT", "HANDLER", "ATTEMPT", "ERROR"});
     bool found = false;
     for (const core::JsonElement item : array_at(reply->root, "items", found)) {
-        std::string due = time_cell(context, text_at(item, "nextRetryAt"));
-        if (due.empty()) due = "behind its key";
+        std::string due = text_at(item, "dueAt");
+        if (!due.empty())
+            due = time_cell(context, due);
+        else
+            due = flag_at(item, "held") ? "when its handler goes on" : "behind its key";
         table.add({due, text_at(item, "eventId"), handler(text_at(item, "subscriptionId")),
                    text_at(item, "attempt"), text_at(item, "error")});
     }

@@ -263,6 +263,7 @@ void add_handler_commands(CLI::App& app, CliContext& context) {
     });
 
     add_remove(*handler, context, kHandlers, "Remove handlers");
+    add_handler_preview(*handler, context);
 
     auto id = std::make_shared<std::string>();
     auto event = std::make_shared<std::string>();

@@ -36,5 +36,6 @@ std::string executor_text(core::JsonElement subscription);
 
 // show, update, enable, disable, deploy.
 void add_handler_changes(CLI::App& handler, CliContext& context);
+void add_handler_preview(CLI::App& handler, CliContext& context);
 
 }  // namespace millrace::tools

@@ -118,7 +118,7 @@ void add_key_commands(CLI::App& app, CliContext& context) {
     };
     CLI::App* create = key->add_subcommand("create", "Makes a key, and shows it once");
     create->add_option("--id", o->id);
-    create->add_option("--name", o->name);
+    create->add_option("name,--name", o->name);
     create->add_option("--tenant", o->tenant, "whose key it is; unless given, one's own");
     create->add_option("--role", o->role, "viewer, publisher, developer, operator, admin");
     create->add_option("--scope", o->scopes, "instead of the role's: events:write, scripts:*");

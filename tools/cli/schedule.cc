@@ -3,6 +3,7 @@
 #include "tools/cli/json.h"
 #include "tools/cli/remove.h"
 #include "tools/cli/resolve.h"
+#include "tools/cli/show.h"
 #include "tools/cli/shown.h"
 
 #include <vector>
@@ -243,6 +244,7 @@ void add_schedule_commands(CLI::App& app, CliContext& context) {
     again->callback(
         [&context, o] { context.action = [&context, o] { return backfill(context, *o); }; });
 
+    add_show(*schedule, context, kSchedules, "Show one, and when it is due next");
     add_remove(*schedule, context, kSchedules, "Remove schedules and their ledgers");
 }
 

@@ -2,6 +2,7 @@
 #include "tools/cli/cli.h"
 #include "tools/cli/json.h"
 #include "tools/cli/remove.h"
+#include "tools/cli/show.h"
 
 #include <memory>
 #include <string>
@@ -191,6 +192,7 @@ void add_schema_commands(CLI::App& app, CliContext& context) {
         };
     });
 
+    add_show(*schema, context, ResourceKind{"/v2/schemas", "schema"}, "Show one");
     add_remove(*schema, context, ResourceKind{"/v2/schemas", "schema"}, "Remove schemas");
 }
 

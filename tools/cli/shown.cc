@@ -62,6 +62,30 @@ std::string ShortIds::operator()(const std::string& id) const {
     return needed + 3 >= id.size() ? id : id.substr(0, needed);
 }
 
+HandlerNames::HandlerNames(CliContext& context, core::JsonElement page)
+    : short_id_(context, ids_at(page, "subscriptionId")) {
+    if (!context.shortens() || ids_at(page, "subscriptionId").empty()) return;
+    const auto reply = context.send({.path = "/v2/subscriptions?limit=1000"});
+    core::JsonDom parser;
+    core::JsonElement root;
+    if (reply == nullptr || !reply->ok() || !parser.read(reply->body, root)) return;
+    std::map<std::string, int> uses;
+    bool found = false;
+    for (const core::JsonElement item : array_at(root, "items", found)) {
+        std::string name = text_at(item, "name");
+        if (name.empty()) continue;
+        ++uses[name];
+        names_.emplace(text_at(item, "id"), std::move(name));
+    }
+    // A name of several says nothing.
+    std::erase_if(names_, [&uses](const auto& one) { return uses[one.second] > 1; });
+}
+
+std::string HandlerNames::operator()(const std::string& id) const {
+    const auto named = names_.find(id);
+    return named != names_.end() ? named->second : short_id_(id);
+}
+
 std::vector<std::string> ids_at(core::JsonElement page, std::string_view path) {
     std::vector<std::string> ids;
     bool found = false;

@@ -1,5 +1,6 @@
 // What: how times and ids are shown to people who look: "3 min ago" instead of a time stamp, the
-//       beginning of an id where it says which one is meant. In a pipe, and with --full, whole.
+//       beginning of an id where it says which one is meant, the name of a handler. In a pipe, and
+//       with --full, whole ids.
 // Threads: pure. Lifetime: values. Limits: none.
 // Failure: a text that is no time is shown as it is.
 #pragma once
@@ -7,6 +8,7 @@
 #include "tools/cli/context.h"
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +27,18 @@ public:
 
 private:
     std::vector<std::string> ids_;  // in order; empty: ids are shown whole
+};
+
+// What handlers are called, to people who look; the short id of one without a name of its own, or
+// where this key may not see handlers.
+class HandlerNames {
+public:
+    HandlerNames(CliContext& context, core::JsonElement page);  // of its subscriptionId members
+    std::string operator()(const std::string& id) const;
+
+private:
+    ShortIds short_id_;
+    std::map<std::string, std::string> names_;
 };
 
 // The ids at a path of every item of a page.

@@ -2,6 +2,7 @@
 #include "tools/cli/cli.h"
 #include "tools/cli/json.h"
 #include "tools/cli/remove.h"
+#include "tools/cli/show.h"
 #include "tools/cli/shown.h"
 
 #include <memory>
@@ -201,6 +202,8 @@ void add_source_commands(CLI::App& app, CliContext& context) {
         context.action = [&context, id] { return list_deliveries(context, *id); };
     });
 
+    add_show(*source, context, ResourceKind{"/v2/sources", "source"},
+             "Show one, without its secrets");
     add_remove(*source, context, ResourceKind{"/v2/sources", "source"}, "Remove sources");
 }
 

@@ -3,6 +3,7 @@
 #include "tools/cli/json.h"
 #include "tools/cli/remove.h"
 #include "tools/cli/resolve.h"
+#include "tools/cli/show.h"
 
 #include <memory>
 #include <string>
@@ -244,6 +245,7 @@ void add_definitions(CLI::App& workflow, CliContext& context) {
         context.action = [&context, limit, cursor] { return list(context, *limit, *cursor); };
     });
 
+    add_show(workflow, context, kWorkflows, "Show one as it is now; `status` shows a run");
     add_remove(workflow, context, kWorkflows, "Remove workflows without runs under way");
 }
 
