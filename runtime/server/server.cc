@@ -29,7 +29,16 @@ constexpr std::int64_t kCloseUs = 30'000'000;  // for the store to close; asked 
 
 void nap() { std::this_thread::sleep_for(std::chrono::milliseconds(1)); }
 
+// One line, for who has started the server: programs read it as JSON.
 void print_ready(const ServerAddresses& addresses, const core::Config& config) {
+    if (::isatty(STDOUT_FILENO) != 0) {
+        const std::string at = (config.tls.cert.empty() ? "http://" : "https://") + addresses.http;
+        std::printf("Millrace is ready: %s%s, data in %s; Ctrl-C ends it\n", at.c_str(),
+                    config.console.enabled ? " (a browser finds the console there)" : "",
+                    config.data.dir.c_str());
+        std::fflush(stdout);
+        return;
+    }
     std::string line;
     core::JsonWriter json(line);
     json.begin_object().field("ready", true).field("http", addresses.http);

@@ -164,6 +164,8 @@ core::Result<BenchReport> measure(const BenchOptions& options, const std::string
 
 core::Result<BenchReport> run_bench(const BenchOptions& options,
                                     const std::vector<std::string>& settings) {
+    std::error_code ignored;  // mkdtemp tells why
+    if (options.server.empty()) std::filesystem::create_directories(options.folder, ignored);
     std::string folder = options.folder + "/millrace-bench-XXXXXX";
     if (options.server.empty() && !::mkdtemp(folder.data())) {
         return core::fail(
@@ -171,7 +173,6 @@ core::Result<BenchReport> run_bench(const BenchOptions& options,
             "bench: no folder can be made in " + options.folder + ": " + std::strerror(errno));
     }
     auto report = measure(options, folder, settings);
-    std::error_code ignored;
     if (options.server.empty()) std::filesystem::remove_all(folder, ignored);
     return report;
 }

@@ -217,6 +217,8 @@ int torture_command(std::vector<std::string> arguments) {
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? kExitOk : kExitUsage;
     }
+    std::error_code ignored;  // mkdtemp tells why
+    std::filesystem::create_directories(options.folder, ignored);
     std::string folder = options.folder + "/millrace-torture-XXXXXX";
     if (!::mkdtemp(folder.data())) {
         std::fprintf(stderr, "error: torture: no folder can be made in %s: %s\n",
@@ -230,7 +232,6 @@ int torture_command(std::vector<std::string> arguments) {
     sigaction(SIGTERM, &action, nullptr);
     Verdict verdict;
     run(options, folder, verdict);
-    std::error_code ignored;
     const bool clean = verdict.good() || verdict.stopped;
     if (clean || verdict.never_ran()) std::filesystem::remove_all(folder, ignored);
     if (verdict.never_ran()) {
