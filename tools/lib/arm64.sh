@@ -46,15 +46,18 @@ arm64_relink() {
 }
 
 arm64_sysroot() {
-    local folder archive
+    local folder archive wanted
     folder="$(arm64_folder)"
-    [ ! -f "$folder/sysroot/ready" ] || return 0
+    wanted="$(arm64_packages | tr ' ' '\n' | sort -u)"
+    # Made anew when something else is needed than it was made for.
+    [ "$(cat "$folder/sysroot/ready" 2>/dev/null)" != "$wanted" ] || return 0
+    rm -f "$folder/sysroot/ready"
     mkdir -p "$folder/apt/lists/partial" "$folder/apt/cache/archives/partial" "$folder/sysroot"
     : >"$folder/apt/status"
     arm64_sources >"$folder/apt/debian.list"
     arm64_apt update -qq >&2 || die "the lists of arm64 packages could not be fetched"
-    # shellcheck disable=SC2046  # a list of words
-    arm64_apt install -y -qq --download-only $(arm64_packages | sort -u) >&2 ||
+    # shellcheck disable=SC2086  # a list of words
+    arm64_apt install -y -qq --download-only $wanted >&2 ||
         die "arm64 packages could not be fetched"
     for archive in "$folder"/apt/cache/archives/*.deb; do
         case "${archive##*/}" in
@@ -64,7 +67,7 @@ arm64_sysroot() {
         esac
     done
     arm64_relink "$folder/sysroot"
-    touch "$folder/sysroot/ready"
+    printf '%s\n' "$wanted" >"$folder/sysroot/ready"
 }
 
 arm64_luajit() {
