@@ -301,7 +301,13 @@ int PartitionProcess::hand_over() {
 
 int PartitionProcess::stop() {
     log_.info("stopping", {{"partition", std::to_string(order_.partition)}});
-    const bool quiet = !server_ || server_->stop([] { return end_signals() > 1; });
+    // Without NATS the store waits for it, and whoever joins its thread waits along: a drain that does
+    // not come to its end is broken off before.
+    const std::int64_t until_ns =
+        clock_.monotonic_ns() + config_.engine.drain_timeout_us * 1000 * 9 / 10;
+    const bool quiet = !server_ || server_->stop([&] {
+        return end_signals() > 1 || clock_.monotonic_ns() > until_ns;
+    });
     // Whoever owns it next need not wait for the end of a lease.
     if (server_) release("", kStopReleaseNs);
     if (!quiet || (server_ && server_->is_at_work())) return kExitOk;

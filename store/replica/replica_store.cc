@@ -4,6 +4,7 @@
 #include "store/ids/gone_events.h"
 #include "store/log/block_codec.h"
 #include "store/replica/batch_view.h"
+#include "store/retention/rocks_work.h"
 #include "store/rows/keys.h"
 
 #include <utility>
@@ -145,6 +146,7 @@ core::Result<std::unique_ptr<ReplicaStore>> ReplicaStore::open(const Database::O
     std::unique_ptr<ReplicaStore> store(new ReplicaStore(std::move(engine)));
     // What was found is on the disk (settle_folder()).
     store->position_ = store->synced_ = *position;
+    store->reclaimed_ = store->first_kept();
     return store;
 }
 
@@ -172,7 +174,26 @@ core::Result<bool> ReplicaStore::work() {
         auto worked = engine_->ids.shard(core::ShardId{static_cast<std::uint16_t>(i)}).work();
         if (!worked || *worked) return worked;
     }
-    return false;
+    return reclaim();
+}
+
+std::uint64_t ReplicaStore::first_kept() const {
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < engine_->options.shards; ++i)
+        sum += engine_->first_kept(core::ShardId{static_cast<std::uint16_t>(i)}).value;
+    return sum;
+}
+
+bool ReplicaStore::reclaim() {
+    const std::int64_t now_ns = engine_->options.clock->monotonic_ns();
+    if (first_kept() == reclaimed_ || now_ns < reclaim_next_ns_) return false;
+    reclaimed_ = first_kept();
+    reclaim_next_ns_ = now_ns + kReclaimEveryNs;
+    for (std::size_t i = 0; i < engine_->options.shards; ++i) {
+        const core::ShardId shard{static_cast<std::uint16_t>(i)};
+        reclaim_log(*engine_, shard, engine_->first_kept(shard));
+    }
+    return true;
 }
 
 core::Status ReplicaStore::close() {

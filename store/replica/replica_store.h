@@ -13,6 +13,7 @@
 #include "store/replica/replica_gate.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 
@@ -34,7 +35,8 @@ public:
     // Something of the log that changes no row but this one.
     core::Status note(const ReplicaPosition& at);
     core::Status sync();
-    // One bounded step of upkeep (identity runs); false: there is none.
+    // One step of upkeep: identity runs; and what retention has dropped gives its files back, each
+    // kReclaimEveryNs at most. False: there is none.
     core::Result<bool> work();
     core::Status close();
 
@@ -44,7 +46,13 @@ public:
 private:
     explicit ReplicaStore(std::unique_ptr<Engine> engine);
 
+    static constexpr std::int64_t kReclaimEveryNs = 60'000'000'000;
+    std::uint64_t first_kept() const;
+    bool reclaim();
+
     std::unique_ptr<Engine> engine_;
+    std::uint64_t reclaimed_ = 0;  // first_kept() then
+    std::int64_t reclaim_next_ns_ = 0;
     ReplicaPosition position_, synced_;
 };
 

@@ -10,7 +10,6 @@
 #include "store/rows/keys.h"
 #include "store/rows/row_codec.h"
 
-#include <rocksdb/convenience.h>
 
 #include <algorithm>
 #include <limits>
@@ -205,24 +204,6 @@ core::Result<RetentionReport> choose(std::vector<OldestFirst>& shards, const Ret
     }
 }
 
-// Gives the files back. Costs about the same for a little as for much: passes that each drop a
-// little are gathered.
-void reclaim(Engine& engine, core::ShardId shard, std::uint64_t new_first) {
-    const std::string begin = log_key({shard, core::LogOffset{0}});
-    const std::string end = log_key({shard, core::LogOffset{new_first}});
-    rocksdb::CompactRangeOptions options;
-    options.exclusive_manual_compaction = false;
-    // The log's tables hold references of 20 bytes: moving them is cheap, and blob files that
-    // nobody refers to any more go away whole.
-    compact(engine, ColumnFamily::kLog, begin, end, options);
-    const rocksdb::Slice from(begin);
-    const rocksdb::Slice to(end);
-    for (const ColumnFamily family : {ColumnFamily::kSummary, ColumnFamily::kOutcomes}) {
-        rocksdb::DeleteFilesInRange(&engine.db(), engine.family(family), &from, &to, false)
-            .PermitUncheckedError();
-    }
-}
-
 // Whole blocks, from the oldest on.
 core::Result<RetentionReport> drop_blocks(Database& database, const RetentionRule& rule,
                                           const Needed& needed) {
@@ -274,7 +255,8 @@ core::Result<RetentionReport> drop_blocks(Database& database, const RetentionRul
     engine.unreclaimed_bytes += report->bytes_dropped;
     if (engine.unreclaimed_bytes < engine.options.reclaim_bytes_min) return report;
     engine.unreclaimed_bytes = 0;
-    for (const OldestFirst& shard : shards) reclaim(engine, shard.shard(), shard.new_first());
+    for (const OldestFirst& shard : shards)
+        reclaim_log(engine, shard.shard(), core::LogOffset{shard.new_first()});
     return report;
 }
 

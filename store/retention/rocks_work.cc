@@ -3,7 +3,9 @@
 #include "store/engine.h"
 #include "store/file_util.h"
 #include "store/retention/space_guard.h"
+#include "store/rows/keys.h"
 
+#include <rocksdb/convenience.h>
 #include <rocksdb/transaction_log.h>
 
 #include <cstdint>
@@ -110,3 +112,19 @@ void compact(Engine& engine, ColumnFamily family, const std::string& from, const
 }
 
 }  // namespace millrace::store
+void reclaim_log(Engine& engine, core::ShardId shard, core::LogOffset kept) {
+    const std::string begin = log_key({shard, core::LogOffset{0}});
+    const std::string end = log_key({shard, kept});
+    rocksdb::CompactRangeOptions options;
+    options.exclusive_manual_compaction = false;
+    // The log's tables hold references of 20 bytes: moving them is cheap, and blob files that
+    // nobody refers to any more go away whole.
+    compact(engine, ColumnFamily::kLog, begin, end, options);
+    const rocksdb::Slice from(begin);
+    const rocksdb::Slice to(end);
+    for (const ColumnFamily family : {ColumnFamily::kSummary, ColumnFamily::kOutcomes}) {
+        rocksdb::DeleteFilesInRange(&engine.db(), engine.family(family), &from, &to, false)
+            .PermitUncheckedError();
+    }
+}
+

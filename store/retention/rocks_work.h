@@ -5,6 +5,7 @@
 // Limits: none. Failure: compact() costs space, not data, and says nothing; the others an Error.
 #pragma once
 
+#include "core/ids.h"
 #include "core/result.h"
 #include "store/log/format.h"
 
@@ -28,3 +29,6 @@ void compact(Engine& engine, ColumnFamily family, const std::string& from, const
              const rocksdb::CompactRangeOptions& options);
 
 }  // namespace millrace::store
+// Gives the files back of what stood before `kept` and was dropped. Costs about the same for a
+// little as for much: passes that each drop a little are gathered.
+void reclaim_log(Engine& engine, core::ShardId shard, core::LogOffset kept);

@@ -29,7 +29,7 @@ class Host:
             "cluster": "t", "partition": partition, "node": node, "url": "http://" + node, "dir": self.dir, "nats": nats,
             "hashSeed": seed, "leaseUs": lease_us, "allowOldNats": True, "token": "",
             "config": '[http]\nlisten = "127.0.0.1:0"\n[socket]\nlisten = ""\n[secrets]\nkey_file = "%s"\n'
-                      '[engine]\ndrain_timeout = "5s"\n%s' % (key, config)}
+                      '[engine]\ndrain_timeout = "5s"\n[backup]\ndir = "/"\n%s' % (key, config)}
         self.process = None
         self.status = {}
         self.heard = []  # (monotonic, status), of changes of role

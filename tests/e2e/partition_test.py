@@ -280,5 +280,48 @@ class Refused(PartitionCase):
         harness.wait_until("the reason", lambda: "secrets.key_file" in a.status.get("error", ""))
 
 
+class TooFarBehind(PartitionCase):
+    def stream_config(self):
+        return {"log_bytes": 256 << 10}
+
+    def test_a_copy_that_the_ring_has_gone_over_begins_with_a_backup_of_the_owners(self):
+        a, b, c = self.three()
+        a.own()
+        c.stop()
+        feed = Feed([a])
+        first = harness.wait_until("a first message", lambda: self.nats.client().state(STREAM)["first_seq"] > 50
+                                   and len(feed.acked), 120)
+        feed.stop()
+        self.assertGreater(first, 0)
+        c.start()
+        harness.wait_until("to be told that it is too far behind", lambda: c.status.get("needsSnapshot"))
+        self.assertIn("needs a snapshot", c.status["error"])
+        self.assertEqual(c.role(), "catching-up")
+        c.do("own")  # it has not what it takes
+        time.sleep(0.5)
+        self.assertEqual(a.role(), "owner")
+        c.stop()
+        folder = os.path.join(self.folder, "backup")
+        status, body = a.request("POST", "/v2/backups", {"path": folder}, 60)
+        self.assertIn(status, (200, 201, 202), body)
+        harness.wait_until("the backup", lambda: os.path.exists(os.path.join(folder, "FORMAT")))
+        shutil.rmtree(c.dir)
+        out = subprocess.run([harness.BINARY, "restore", folder, "--data", c.dir], capture_output=True, text=True)
+        self.assertEqual(out.returncode, 0, out.stderr)
+        c.start()
+        c.wait_role("standby")
+        self.all_even([a, b, c])
+        a.stop()
+        c.own()
+        self.check_acked(c, feed.acked)
+
+    def check_acked(self, owner, acked):
+        status, body = owner.request("GET", "/v2/events?limit=1000&pattern=count.me&order=asc")
+        self.assertEqual(status, 200)
+        found = [e["eventId"] for e in json.loads(body)["items"]]
+        self.assertEqual(found, acked[:len(found)])
+        self.assertGreaterEqual(len(found), min(1000, len(acked)))
+
+
 if __name__ == "__main__":
     unittest.main()

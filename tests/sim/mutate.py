@@ -153,7 +153,7 @@ MUTATIONS = [
      "needed.events.push_back(Needed::packed(read_dead_letter_key(reader).delivery.position));",
      "if (!(M)) needed.events.push_back("
      "Needed::packed(read_dead_letter_key(reader).delivery.position));"),
-    ("reclaim-of-files-that-are-needed", "store/retention/retention.cc",
+    ("reclaim-of-files-that-are-needed", "store/retention/rocks_work.cc",
      "engine.family(family), &from, &to, false)",
      "engine.family(family), &from, (M) ? nullptr : &to, false)"),
     ("thinned-by-another-rule", "store/retention/thinner.cc",

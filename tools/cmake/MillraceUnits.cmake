@@ -11,7 +11,7 @@ file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/own_units.txt own_units)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/own_units.txt)
 # The mutants' copies take the place of a whole object of an archive, so that the originals are objects too.
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
-foreach(mutants IN ITEMS tests/sim/mutate.py tests/runtime/workflow/mutants.py)
+foreach(mutants IN ITEMS tests/sim/mutate.py tests/runtime/cluster/mutants.py tests/runtime/workflow/mutants.py)
     set_property(DIRECTORY ${PROJECT_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${mutants})
     execute_process(COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/${mutants} --files
         OUTPUT_VARIABLE mutated COMMAND_ERROR_IS_FATAL ANY)

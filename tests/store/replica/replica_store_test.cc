@@ -197,6 +197,9 @@ TEST_F(ReplicaStoreTest, FollowsRetention) {
         const auto copy = open_copy();
         ASSERT_TRUE(copy);
         follow(*copy);
+        const auto worked = copy->work();
+        EXPECT_TRUE(worked && *worked) << "what was dropped gives its files back";
+        EXPECT_FALSE(*copy->work());
         ASSERT_TRUE(copy->close());
     }
     EXPECT_EQ(rows_of(folder_.path()), rows_of(copy_.path()));
