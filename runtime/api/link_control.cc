@@ -55,9 +55,9 @@ Answer reset_link(Call& call) {
     in->text("to", to, {.presence = core::Presence::kRequired, .bytes_max = kLinkPositionBytesMax});
     if (auto status = in->finish(); !status) return core::fail(status.error());
     if ((*link)->direction == LinkDirection::kOut && !is_stream(**link))
-        return core::fail(core::ErrorCode::kConflict,
-                          "link \"" + (*link)->id +
-                              "\" is a sink of subscriptions: it has no position");
+        return core::fail(
+            core::ErrorCode::kConflict,
+            "link \"" + (*link)->id + "\" is a sink of subscriptions: it has no position");
     if (auto known = check_link_place(**link, to); !known)
         return core::fail(
             core::Error(core::ErrorCode::kValidation, "to: " + known.error().message).in("to"));

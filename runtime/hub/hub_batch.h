@@ -3,10 +3,11 @@
 //
 //   BatchHead (little-endian, 80 bytes) | one LZ4 block of raw_bytes:
 //     skipped x {from:u64 to:u64}
-//     events  x {received_at_us:i64 text_bytes:u32 id_bytes:u8 depth:u8 trace_bytes:u16} id trace text
+//     events  x {received_at_us:i64 text_bytes:u32 id_bytes:u8 depth:u8 trace_bytes:u16}
+//               id trace text
 //   A trace goes only to a hub that has said that it reads them: to an older one those bytes must
-//   be 0. Events have the offsets that are not skipped, in their order. crc32c covers every byte behind
-//   it.
+//   be 0. Events have the offsets that are not skipped, in their order. crc32c covers every byte
+//   behind it.
 //   DO NOT REORDER: other versions of this program read it.
 //
 // Threads: values. Lifetime: a batch that was read owns its bytes; its events are views of them,

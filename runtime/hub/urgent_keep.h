@@ -1,6 +1,6 @@
-// What: of an edge that may drop what it has not sent (hub.on_full = "drop"): which events are urgent
-//       (hub.first) and not sent yet. They stay when retention takes what is around them, so that
-//       what is dropped is dropped by class: alarms last.
+// What: of an edge that may drop what it has not sent (hub.on_full = "drop"): which events are
+//       urgent (hub.first) and not sent yet. They stay when retention takes what is around them, so
+//       that what is dropped is dropped by class: alarms last.
 // Threads: floors() and events() retention's; sent_to() the forwarder's.
 // Lifetime: borrows the database; holds on to which patterns were urgent when it was made.
 // Limits: kEventsMax of a shard: beyond it the oldest are as all others (overflow policy: drop the

@@ -1,6 +1,6 @@
-// What: the executor of links: the event's whole envelope, or what the link's transform makes of it,
-//       goes to the link's sink, which answers when its peer has it. While the link is paused, or
-//       its transform is deactivated, its deliveries wait.
+// What: the executor of links: the event's whole envelope, or what the link's transform makes of
+//       it, goes to the link's sink, which answers when its peer has it. While the link is paused,
+//       or its transform is deactivated, its deliveries wait.
 // Threads: start(), do_work() and abandon() the lane's, sent() the links'.
 // Lifetime: borrows the port; outlives its thread.
 // Limits: kWindow of a subscription under way. Failure: an attempt's failure is its result.

@@ -1,6 +1,6 @@
 // What: what the connections to brokers have alike (NATS, MQTT): a socket whose bytes a reader of
-//       the protocol cuts, a greeting before all else, and times: for the greeting, and for what the
-//       peer owes. What the greeting is and what is owed, each says itself.
+//       the protocol cuts, a greeting before all else, and times: for the greeting, and for what
+//       the peer owes. What the greeting is and what is owed, each says itself.
 // Threads: one owner; looking up the host's name blocks it.
 // Lifetime: borrows clock and rules; the texts of a frame live until the next call of turn().
 // Limits: kGreetNs to be let in, however it drips; kAnswerNs for what the peer owes. What goes out

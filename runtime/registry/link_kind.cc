@@ -369,9 +369,8 @@ core::Result<matcher::SubscriptionSpec> link_choice(const LinkConfig& config) {
 core::Status check_link_place(const Link& link, std::string_view place) {
     if (is_stream(link)) {
         if (place == "start" || place == "end") return {};
-        return core::fail(
-            core::ErrorCode::kValidation,
-            "is \"" + std::string(place.substr(0, 64)) + "\"; expected start or end");
+        return core::fail(core::ErrorCode::kValidation,
+                          "is \"" + std::string(place.substr(0, 64)) + "\"; expected start or end");
     }
     if (!link_has_places(link.type, link.config)) {
         return core::fail(core::ErrorCode::kValidation,

@@ -1,5 +1,5 @@
-// What: a walk over a shard's log from a place on: each offset once, in order, as an event or as one
-//       that retention has taken. Whoever sends the log elsewhere, behind a cursor of its own,
+// What: a walk over a shard's log from a place on: each offset once, in order, as an event or as
+//       one that retention has taken. Whoever sends the log elsewhere, behind a cursor of its own,
 //       reads it by this.
 // Threads: the caller's; reads block on the disk. Lifetime: borrows the reader for a call.
 // Limits: blocks_max blocks a call; the walker may end it at any offset.

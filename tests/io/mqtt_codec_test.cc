@@ -113,7 +113,7 @@ TEST(MqttReader, EndsAtWhatIsNoneOfTheProtocol) {
                                          "\x20\x04\x00\x00\x01\x21"sv,  // a property that is cut
                                          "\x36\x07\x00\x01"
                                          "a"
-                                         "\x00\x01\x00x"sv,      // there is no QoS 3
+                                         "\x00\x01\x00x"sv,     // there is no QoS 3
                                          "\x60\x02\x00\x01"sv,  // PUBREL has other flags
                                          "\x32\x06\x00\x01"
                                          "a"

@@ -1,6 +1,7 @@
-// Goal: a link's script reshapes a source's event and what a stream sends, by the rules of webhooks,
-// the same each time; what fails is told by its text and no other; links take turns. Method: scripts
-// in a registry, a store for kv, jobs by hand; with LinkEvents, what becomes of it in the log.
+// Goal: a link's script reshapes a source's event and what a stream sends, by the rules of
+// webhooks, the same each time; what fails is told by its text and no other; links take turns.
+// Method: scripts in a registry, a store for kv, jobs by hand; with LinkEvents, what becomes of it
+// in the log.
 #include "runtime/links/link_shaper.h"
 
 #include "core/base64.h"
