@@ -136,6 +136,15 @@ if (part === 'work') {
     assert.match(await page.locator('.fault').innerText(), /VALIDATION_ERROR/);
     found.length = 0;  // the browser tells of every 400
   });
+  await test('a member of the payload and its value are looked for, and members are offered', async () => {
+    await go(page, '/events?q=order.*');
+    await page.waitForFunction(() => document.querySelectorAll('tr[data-row]').length > 20);
+    assert.deepEqual(await page.$$eval('#fields option', (all) => all.map((one) => one.value).filter((one) => ['who:', 'n:', 'source:'].includes(one)).sort()), ['n:', 'source:', 'who:']);
+    await go(page, '/events?q=' + encodeURIComponent('order.* n:17'));
+    await page.waitForFunction(() => document.querySelectorAll('tr[data-row]').length === 1);
+    await go(page, '/events?q=' + encodeURIComponent('order.* who:c-1*'));
+    await page.waitForFunction(() => document.querySelectorAll('tr[data-row]').length === 5);  // 10, 12, 14, 16, 18
+  });
   await test('the tail shows what comes, pauses and counts', async () => {
     await go(page, '/events?live=1');
     await page.waitForFunction(() => document.body.innerText.includes('since it was opened'));
@@ -173,6 +182,27 @@ if (part === 'work') {
     const document = JSON.parse(await editor.innerText());
     await write(editor, JSON.stringify({ ...document, filter: '$.payload.n > 27' }));
     await page.waitForSelector('text=against what is saved');
+    await page.waitForSelector('text=Would no longer come');
+    assert.match(await page.locator('section', { hasText: 'Kept out by one condition alone' }).last().innerText(), /\$\.payload\.n > 27[^]*order-/);
+    await page.waitForSelector('text=an index finds it');
+  });
+  await test('what was done can be run again, from its own event', async () => {
+    await go(page, '/executions?status=completed&subscriptionId=orders');
+    await page.locator('tr[data-row]').first().click();
+    await page.click('text=Run again');
+    await page.waitForFunction(() => location.hash.startsWith('#/replays/+'));
+    await page.click('text=Next');
+    assert.ok(await page.locator('label.check', { hasText: 'order.*' }).locator('input').isChecked());
+    await page.click('button:text("Dry run")');
+    await page.waitForSelector('text=It would take about');
+  });
+  await test('dead letters go in portions, and it stops when too many fail again', async () => {
+    await go(page, `/dlq/${group}`);
+    await page.click('text=/Deliver all .* again/');
+    await page.getByLabel('Stop when more than so many % fail again').fill('10');
+    await page.click('dialog[open] button.main');
+    await page.waitForSelector('text=It has ended: more than 10 % have failed again', { timeout: 20_000 });
+    assert.equal(await page.getByRole('group', { name: 'State' }).getByText('All', { exact: true }).count(), 0);
   });
   await test('all dead letters of a kind go again, and their count is typed or said', async () => {
     await go(page, `/dlq/${group}`);
@@ -281,6 +311,29 @@ if (part === 'session') {
     await page.reload();
     await page.waitForSelector('input[type=password]');
     found.length = 0;
+  });
+}
+
+if (part === 'client') {
+  const origin = process.env.CONSOLE_ORIGIN;
+  await test('the client for JavaScript sends, finds, follows and is refused in a page of another origin', async () => {
+    const page = await (await browser.newContext()).newPage();
+    await page.goto(`${origin}/errors.js`);  // any page of that origin
+    const told = await page.evaluate(async ({ base, key }) => {
+      const mr = await import('/index.js');
+      const client = new mr.Client({ url: base, apiKey: key });
+      const batch = client.batcher({ eventsMax: 10 });
+      const results = [];
+      for (let n = 0; n < 25; n++) results.push((await batch.push({ pattern: 'page.sent', payload: { n } })).result);
+      await batch.close();
+      const ids = new Set((await Promise.all(results)).map((one) => one.eventId));
+      const followed = [];
+      for await (const { event } of client.stream({ pattern: 'page.sent', from: 'beginning' })) if (followed.push(event.payload.n) === 25) break;
+      const refused = await client.call('GET', '/v2/scripts/none').catch((error) => [error instanceof mr.NotFound, error.code]);
+      const unsigned = await mr.verifyWebhook('whsec_AAAA', { 'webhook-id': 'a', 'webhook-timestamp': '1', 'webhook-signature': 'v1,AAAA' }, '{}').catch((error) => error instanceof mr.SignatureError);
+      return { sent: ids.size, followed: followed.sort((a, b) => a - b), refused, unsigned };
+    }, { base, key });
+    assert.deepEqual(told, { sent: 25, followed: Array.from({ length: 25 }, (_, n) => n), refused: [true, 'NOT_FOUND'], unsigned: true });
   });
 }
 

@@ -1,14 +1,18 @@
 """Goal: the console in a real browser: each screen without serious findings of axe, without a breach of
-its policy, without a request to elsewhere; hostile events as text; the keyboard alone; a session.
+its policy, without a request to elsewhere; hostile events as text; the keyboard alone; a session; and the
+client for JavaScript in a page of another origin.
 Method: a server with something of everything in it, and console_browser.mjs over playwright-core in
 Debian's chromium. What is not there (chromium, Node 20, `npm ci` in tools/console) is said, and nothing
 is tested then. Screenshots go to MILLRACE_SHOTS, where that is set.
 """
+import functools
+import http.server
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "..", "..")
@@ -95,6 +99,27 @@ def run_over_a_restart(server):
     return browser.wait(60)
 
 
+class ClientFiles(http.server.SimpleHTTPRequestHandler):
+    """The client for JavaScript as a page of an application of its own has it."""
+
+    def log_message(self, *_):
+        pass
+
+
+def run_client():
+    """From a page of another origin, which the server names."""
+    handler = functools.partial(ClientFiles, directory=os.path.join(ROOT, "tools", "clients", "javascript", "src"))
+    files = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=files.serve_forever, daemon=True).start()
+    origin = f"http://127.0.0.1:{files.server_port}"
+    keyed = KeyedServer(["--set", f"http.cors_origins={origin}"], shards=1).start()
+    try:
+        return run(keyed, "client", CONSOLE_ORIGIN=origin, CONSOLE_KEY=keyed.api_key)
+    finally:
+        keyed.close()
+        files.shutdown()
+
+
 def main():
     lacks = missing()
     if lacks:
@@ -115,6 +140,7 @@ def main():
         failed |= run(keyed, "session", CONSOLE_KEY=keyed.api_key)
     finally:
         keyed.close()
+    failed |= run_client()
     print(json.dumps({"failed": failed}))
     return failed
 

@@ -7,23 +7,56 @@ import { bytes, compact, count } from '../lib/format';
 import { href, setQuery } from '../lib/route';
 import { Button, Confirm, Copy, Empty, Fault, Id, JsonView, Page, preview, Rows, say, Status, Table, Time, type Column } from '../ui/parts';
 import { may, type PageProps } from '../lib/me';
+import { useNames } from '../lib/names';
 
 const NAMES: Record<string, string> = { pattern: 'pattern', prefix: 'patternPrefix', from: 'from', to: 'to', source: 'sourceId', sourcetype: 'sourceType', correlation: 'correlationId', causation: 'causationId', context: 'contextId', filter: 'filter' };
 
-// One box: name:value for what has an index, an expression for the rest; a lone word is a pattern, or an id.
+// A member of the payload: who types 12 can not know whether it is a number; a star is any text.
+function memberIs(path: string, value: string): string {
+  const at = `$.payload.${path}`;
+  const bare = value.replace(/^\*|\*$/g, '');
+  const [first, last] = [value.startsWith('*'), value.length > 1 && value.endsWith('*')];
+  if (!bare) return `exists(${at})`;
+  if (first || last) return `${at} ${first && last ? 'contains' : first ? 'endsWith' : 'startsWith'} ${JSON.stringify(bare)}`;
+  const also = /^(-?(0|[1-9]\d*)(\.\d+)?|true|false|null)$/.test(value) ? ` || ${at} == ${value}` : '';
+  return also ? `(${at} == ${JSON.stringify(value)}${also})` : `${at} == ${JSON.stringify(value)}`;
+}
+
+// One box: name:value for what has an index and for members of the payload, an expression for the rest;
+// a lone word is a pattern, or an id.
 export function readSearch(text: string): { query: Record<string, string>; id: string | null } {
   const query: Record<string, string> = {};
   const rest: string[] = [];
-  for (const word of text.match(/[a-z]+:"[^"]*"|\S+/gi) ?? []) {
-    const found = /^([a-z]+):(.+)$/i.exec(word);
-    const name = found && NAMES[found[1].toLowerCase()];
-    if (found && name) query[name] = found[2].replace(/^"(.*)"$/, '$1'); else rest.push(word);
+  const filters: string[] = [];
+  const words = text.match(/[\w.]+:"[^"]*"|"[^"]*"|'[^']*'|\S+/g) ?? [];
+  for (const word of words) {
+    const [, name, value] = /^([a-z_][\w.]*):(?!\/\/)(.+)$/i.exec(word) ?? [];
+    const bare = value?.replace(/^"(.*)"$/, '$1');
+    if (name && NAMES[name.toLowerCase()]) query[NAMES[name.toLowerCase()]] = bare;
+    else if (name) filters.push(memberIs(name, bare));
+    else rest.push(word);
   }
   const free = rest.join(' ');
-  if (!free) return { query, id: null };
-  if (/[=<>&|!$()]|\b(contains|startsWith|endsWith|matches|in)\b/.test(free)) return { query: { ...query, filter: free }, id: null };
-  if (!query.pattern) query.pattern = free.includes('*') || free.includes('.') ? free : `*${free}*`;
-  return { query, id: rest.length === 1 && !free.includes('*') ? free : null };
+  const expression = /[=<>&|!$()]|\b(contains|startsWith|endsWith|matches|in)\b/.test(free);
+  if (expression) filters.push(filters.length ? `(${free})` : free);
+  else if (free && !query.pattern) query.pattern = free.includes('*') || free.includes('.') ? free : `*${free}*`;
+  if (query.filter) filters.push(`(${query.filter})`);
+  if (filters.length) query.filter = filters.join(' && ');
+  return { query, id: words.length === 1 && !expression && !words[0].includes('*') && rest.length + filters.length === 1 ? words[0] : null };
+}
+
+// "customer.id" of what was found, to be offered.
+function membersOf(events: any[]): string[] {
+  const names = new Set<string>();
+  const walk = (value: any, before: string, depth: number) => {
+    for (const [name, one] of Object.entries(value ?? {})) {
+      if (names.size >= 60 || !/^[a-z_]\w*$/i.test(name)) continue;
+      if (one !== null && typeof one === 'object' && !Array.isArray(one) && depth < 2) walk(one, `${before}${name}.`, depth + 1);
+      else names.add(`${before}${name}`);
+    }
+  };
+  for (const event of events.slice(0, 50)) walk(event.payload, '', 0);
+  return [...names];
 }
 
 const valueAt = (value: any, path: string): unknown => path.split('.').reduce((at, name) => at?.[name], value);
@@ -51,18 +84,20 @@ export function Events({ route, me }: PageProps) {
   const [text, setText] = useState(q);
   useEffect(() => setText(q), [q]);
   const cols = route.query.get('cols') ?? '';
+  const [members, setMembers] = useState<string[]>([]);
+  const before = text.slice(0, text.lastIndexOf(' ') + 1);  // what is offered takes the whole box's place
   const columns = useMemo(() => columnsOf(cols.split(',').map((one) => one.trim()).filter(Boolean)), [cols]);
   return <Page title="Events" help="events" actions={<>
     <Button tone={live ? 'main' : undefined} aria-pressed={live} onClick={() => setQuery({ live: live ? undefined : '1' })}>{live ? '\u25cf Live' : 'Follow live'}</Button>
     {may(me, 'events:write') && <Send />}</>}>
     <form class="bar" role="search" onSubmit={(e) => { e.preventDefault(); setQuery({ q: text.trim() || undefined, id: undefined }, true); }}>
-      <input class="grow mono" list="fields" aria-label="What to look for" value={text} onInput={(e) => setText(e.currentTarget.value)} placeholder="github.*   source:crm   from:1h   $.payload.amount > 100" />
-      <datalist id="fields">{Object.keys(NAMES).map((name) => <option value={`${name}:`} />)}</datalist>
+      <input class="grow mono" list="fields" aria-label="What to look for" value={text} onInput={(e) => setText(e.currentTarget.value)} placeholder="github.*   customer:c-12   from:1h   $.payload.amount > 100" />
+      <datalist id="fields">{[...members, ...Object.keys(NAMES)].map((name) => <option value={`${before}${name}:`} />)}</datalist>
       <select aria-label="Since when" value={search.query.from ?? ''} onChange={(e) => { const from = e.currentTarget.value; const other = text.replace(/\bfrom:\S+/g, '').trim(); setQuery({ q: `${other}${from ? ` from:${from}` : ''}`.trim() || undefined }, true); }}>
         {[['', 'any time'], ['5m', 'last 5 minutes'], ['1h', 'last hour'], ['24h', 'last day'], ['7d', 'last week']].map(([value, name]) => <option value={value}>{name}</option>)}</select>
       <input class="mono" aria-label="Columns of the payload" title="members of the payload, with commas between them" placeholder="columns: amount, user.id" value={cols} onChange={(e) => setQuery({ cols: e.currentTarget.value.trim() || undefined })} />
       <Button type="submit">Search</Button></form>
-    <div class={chosen ? 'cols' : ''}><div>{live ? <Tail search={search} chosen={chosen} columns={columns} /> : <Found search={search} chosen={chosen} columns={columns} />}</div>
+    <div class={chosen ? 'cols' : ''}><div>{live ? <Tail search={search} chosen={chosen} columns={columns} /> : <Found search={search} chosen={chosen} columns={columns} learn={setMembers} />}</div>
       {chosen && <Detail id={chosen} sourceId={route.query.get('sourceId') ?? undefined} me={me} />}</div>
   </Page>;
 }
@@ -71,7 +106,7 @@ const pick = (event: any) => setQuery({ id: event.eventId, sourceId: undefined }
 const there = (event: any) => href('/events', { id: event.eventId });
 
 // Pages behind each other; a search that found nothing yet says how far it looked.
-function Found({ search, chosen, columns }: { search: ReturnType<typeof readSearch>; chosen: string | null; columns: Column<any>[] }) {
+function Found({ search, chosen, columns, learn }: { search: ReturnType<typeof readSearch>; chosen: string | null; columns: Column<any>[]; learn: (members: string[]) => void }) {
   const [rows, setRows] = useState<any[]>([]);
   const [next, setNext] = useState<string | null>(null);
   const [scanned, setScanned] = useState(0);
@@ -93,6 +128,7 @@ function Found({ search, chosen, columns }: { search: ReturnType<typeof readSear
         total += page.scanned ?? page.items.length;
         at = page.next;
         setRows(found); setScanned(total); setNext(at);
+        if (found.length) learn(membersOf(found));
         if (!at || found.length > before.length) break;
       }
       setError(null);
@@ -135,6 +171,7 @@ const SERVER_MADE = ['receivedAt', 'shard', 'offset', 'tenantId', 'otherSources'
 export const sendable = (event: any, fresh: boolean): Record<string, Json> => Object.fromEntries(Object.entries(event).filter(([name]) => !SERVER_MADE.includes(name) && !(fresh && (name === 'eventId' || name === 'timestamp')))) as Record<string, Json>;
 
 export function Detail({ id, sourceId, me }: { id: string; sourceId?: string; me: PageProps['me'] }) {
+  const named = useNames(me);
   const [event, setEvent] = useState<any>(null);
   const [text, setText] = useState('');
   const [error, setError] = useState<Error | null>(null);
@@ -161,10 +198,10 @@ export function Detail({ id, sourceId, me }: { id: string; sourceId?: string; me
       <h3>Payload</h3><JsonView value={event.payload ?? {}} />
       {event.metadata?.context && <><h3>Context</h3><JsonView value={event.metadata.context} /></>}
       <h3>What came of it</h3>
-      {runs === null ? <p class="dim">Looking{'\u2026'}</p> : runs.length === 0 ? <p class="dim">Nobody has handled it.</p> : <ul class="feed">{runs.map((run) => <li><Status is={run.status} /><a class="grow" href={href('/executions', { id: run.id })}>{run.subscriptionId ?? run.scriptId ?? run.id}</a><span class="dim">{run.attempts?.length ?? 0} attempts</span></li>)}</ul>}
+      {runs === null ? <p class="dim">Looking{'\u2026'}</p> : runs.length === 0 ? <p class="dim">Nobody has handled it.</p> : <ul class="feed">{runs.map((run) => <li><Status is={run.status} /><a class="grow" href={href('/executions', { id: run.id })}>{named(run.subscriptionId ?? run.scriptId ?? run.id)}</a><span class="dim">{run.attempts?.length ?? 0} {run.attempts?.length === 1 ? 'attempt' : 'attempts'}</span></li>)}</ul>}
       <h3>Who wants it now</h3>
-      {match ? <><ul class="feed">{match.matched.map((name: string) => <li><Status is="active" /><a class="grow" href={href(`/subscriptions/${enc(name)}`)}>{name}</a></li>)}</ul>{match.matched.length === 0 && <p class="dim">Nobody.</p>}
-        {match.nearMisses?.map((miss: any) => <p><a href={href(`/subscriptions/${enc(miss.subscriptionId)}`)}>{miss.subscriptionId}</a> <span class="dim">misses it by one condition: </span><code class="wrap">{miss.conditions?.find((c: any) => !c.holds)?.condition}</code></p>)}</>
+      {match ? <><ul class="feed">{match.matched.map((name: string) => <li><Status is="active" /><a class="grow" href={href(`/subscriptions/${enc(name)}`)}>{named(name)}</a></li>)}</ul>{match.matched.length === 0 && <p class="dim">Nobody.</p>}
+        {match.nearMisses?.map((miss: any) => <p><a href={href(`/subscriptions/${enc(miss.subscriptionId)}`)}>{named(miss.subscriptionId)}</a> <span class="dim">misses it by one condition: </span><code class="wrap">{miss.conditions?.find((c: any) => !c.holds)?.condition}</code></p>)}</>
         : <Button onClick={() => post('/v2/subscriptions/match', { event: sendable(event, false) }, { nearMisses: 1 }).then(setMatch).catch(setError)}>Ask</Button>}
     </>}
     {sending && <Confirm title="Send this event again" verb="Send" onClose={() => setSending(false)} run={async () => {

@@ -6,6 +6,7 @@ import { href, setQuery } from '../lib/route';
 import { Chart, Spark } from '../ui/chart';
 import { Empty, Fault, Page, Status, Tabs, Time } from '../ui/parts';
 import { may, type PageProps } from '../lib/me';
+import { useNames } from '../lib/names';
 
 const WINDOWS: ['60' | '300' | '900', string][] = [['60', '1 min'], ['300', '5 min'], ['900', '15 min']];
 
@@ -42,10 +43,10 @@ function Whole({ route, me }: PageProps) {
       <Tile name="Disk free" value={bytes(free)} tone={free && free < reserve * 2 ? 'bad' : ''} note={now('unsyncedBytes') ? `${bytes(now('unsyncedBytes'))} unsynced` : 'all synced'} to={href('/system')} />
     </div>
     <div class="grid">
-      <Chart title="Flow" series={series} show={(v) => `${compact(v)}`} lines={[{ name: 'receivedPerSecond', label: 'in /s', tone: 'sky', fill: true }, { name: 'processedPerSecond', label: 'handled /s', tone: 'water' }, { name: 'emittedPerSecond', label: 'emitted /s', tone: 'violet', dashed: true }]} />
-      <Chart title="Attempts" href={href('/executions')} series={series} lines={[{ name: 'completedPerSecond', label: 'completed /s', tone: 'ok', fill: true }, { name: 'retryingPerSecond', label: 'retrying /s', tone: 'wait' }, { name: 'deadPerSecond', label: 'dead /s', tone: 'bad' }]} />
-      <Chart title="Time" series={series} show={span} lines={[{ name: 'runMsP99', label: 'handler p99', tone: 'water' }, { name: 'waitedMsP99', label: 'until first attempt p99', tone: 'wait' }, { name: 'commitMsP99', label: 'commit p99', tone: 'violet', dashed: true }]} note="Upper bounds of the histogram's buckets." />
-      <Chart title="Backlog" series={series} lines={[{ name: 'waiting', label: 'deliveries waiting', tone: 'wait', fill: true }, { name: 'retries', label: 'retries', tone: 'violet' }, { name: 'deadLetters', label: 'dead letters', tone: 'bad' }]} />
+      <Chart title="Flow" series={series} seconds={Number(windowText)} show={(v) => `${compact(v)}`} lines={[{ name: 'receivedPerSecond', label: 'in /s', tone: 'sky', fill: true }, { name: 'processedPerSecond', label: 'handled /s', tone: 'water' }, { name: 'emittedPerSecond', label: 'emitted /s', tone: 'violet', dashed: true }]} />
+      <Chart title="Attempts" href={href('/executions')} series={series} seconds={Number(windowText)} lines={[{ name: 'completedPerSecond', label: 'completed /s', tone: 'ok', fill: true }, { name: 'retryingPerSecond', label: 'retrying /s', tone: 'wait' }, { name: 'deadPerSecond', label: 'dead /s', tone: 'bad' }]} />
+      <Chart title="Time" series={series} seconds={Number(windowText)} show={span} lines={[{ name: 'runMsP99', label: 'handler p99', tone: 'water' }, { name: 'waitedMsP99', label: 'until first attempt p99', tone: 'wait' }, { name: 'commitMsP99', label: 'commit p99', tone: 'violet', dashed: true }]} note="Upper bounds of the histogram's buckets." />
+      <Chart title="Backlog" series={series} seconds={Number(windowText)} lines={[{ name: 'waiting', label: 'deliveries waiting', tone: 'wait', fill: true }, { name: 'retries', label: 'retries', tone: 'violet' }, { name: 'deadLetters', label: 'dead letters', tone: 'bad' }]} />
     </div>
     <Wants me={me} whole stats={stats.value} />
   </Page>;
@@ -53,6 +54,7 @@ function Whole({ route, me }: PageProps) {
 
 // Everything that waits for a person, and nothing else.
 function Wants({ me, whole, stats }: { me: PageProps['me']; whole: boolean; stats?: any }) {
+  const named = useNames(me);
   const groups = useAsk((signal) => may(me, 'dlq:read') ? get('/v2/dlq/groups', { state: 'open', limit: 6 }, signal) : Promise.resolve({ items: [] }), [], 15_000);
   const executors = useAsk((signal) => whole ? get('/v2/executors', undefined, signal) : Promise.resolve({ items: [] }), [whole], 10_000);
   const paused = useAsk((signal) => may(me, 'subscriptions:read') ? get('/v2/subscriptions', { limit: 1000 }, signal) : Promise.resolve({ items: [] }), [], 30_000);
@@ -64,7 +66,7 @@ function Wants({ me, whole, stats }: { me: PageProps['me']; whole: boolean; stat
     <Fault error={groups.error} />
     {quiet && <Empty title="Nothing">Dead letters, paused subscriptions, receivers that fail and the server's own errors would be here.</Empty>}
     <ul class="feed">
-      {groups.value?.items.map((group: any) => <li><Status is="dead" /><b>{count(group.count)}</b><a class="grow" href={href(`/dlq/${encodeURIComponent(group.fingerprint)}`)}>{group.error}</a><span class="dim">{group.subscriptionIds.join(', ')}</span><Time at={group.lastAt} /></li>)}
+      {groups.value?.items.map((group: any) => <li><Status is="dead" /><b>{count(group.count)}</b><a class="grow" href={href(`/dlq/${encodeURIComponent(group.fingerprint)}`)}>{group.error}</a><span class="dim">{group.subscriptionIds.map(named).join(', ')}</span><Time at={group.lastAt} /></li>)}
       {broken.map((one: any) => <li><Status is="open" /><span class="grow">{one.breakersOpen === 1 ? 'A receiver' : `${one.breakersOpen} receivers`} of {one.type} {one.breakersOpen === 1 ? 'is' : 'are'} left alone for a while after failing again and again</span><a href={href('/system')}>Executors</a></li>)}
       {held.map((one: any) => <li><Status is="paused" /><a class="grow" href={href(`/subscriptions/${encodeURIComponent(one.id)}`)}>{one.name || one.id}</a><span class="dim">keeps its place in the log</span></li>)}
       {errors.map((one: any) => <li><Status is={one.level === 'error' ? 'failed' : 'waiting'} /><span class="grow" title={one.message}>{one.message}</span><span class="dim">{count(one.count)} times</span><Time at={one.last} /></li>)}

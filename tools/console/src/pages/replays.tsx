@@ -27,8 +27,9 @@ const DONE = ['completed', 'failed', 'cancelled'];
 
 function Wizard({ route, me }: PageProps) {
   const [step, setStep] = useState(0);
-  const [plan, setPlan] = useState<Plan>({ from: route.query.get('from') ?? '1h', to: '', pattern: route.query.get('pattern') ?? '', filter: '', who: route.query.get('subscriptionId') ? [route.query.get('subscriptionId')!] : [], all: false, pace: 'instant' });
+  const [plan, setPlan] = useState<Plan>({ from: route.query.get('from') ?? '1h', to: route.query.get('to') ?? '', pattern: route.query.get('pattern') ?? '', filter: '', who: route.query.get('subscriptionId') ? [route.query.get('subscriptionId')!] : [], all: false, pace: 'instant' });
   const [dry, setDry] = useState<any>(null);
+  const [dryMs, setDryMs] = useState(0);
   const [error, setError] = useState<Error | null>(null);
   const [asking, setAsking] = useState(false);
   const subscriptions = useAsk((signal) => get('/v2/subscriptions', { limit: 1000 }, signal), []);
@@ -36,17 +37,21 @@ function Wizard({ route, me }: PageProps) {
   const rehearse = async () => {
     setError(null);
     setStep(2);
+    const begun = performance.now();
     try {
       const { id } = await post('/v2/replays', bodyOf(plan, true));
       for (;;) {
         const now = await get(`/v2/replays/${enc(id)}`);
         setDry(now);
+        setDryMs(performance.now() - begun);
         if (DONE.includes(now.status)) break;
         await new Promise((wait) => setTimeout(wait, 500));
       }
     } catch (why) { setError(why as Error); }
   };
   const ready = plan.all || plan.who.length > 0;
+  // A number of events a second says it; the pace they came at is theirs; else the dry run has shown it.
+  const takes = !dry ? '' : /^\d+$/.test(plan.pace) ? `about ${span(dry.matched / Number(plan.pace) * 1000)}, at ${plan.pace} a second` : plan.pace === 'instant' ? `about ${span(dryMs)}, as the dry run has` : 'as long as they took to come, at the pace that is asked for';
   const finished = dry && DONE.includes(dry.status);
   return <Page title={<><a href="#/replays">Replays</a> / new</>}><ol class="steps">{['What', 'To whom', 'Dry run', 'Go'].map((name, i) => <li aria-current={step === i ? 'step' : undefined}>{name}</li>)}</ol><Fault error={error} />
     {step === 0 && <section class="card narrow"><div class="pair"><Field label="Received from" hint="as long ago (1h, 2d) or as a time: 2026-01-31T12:00:00Z"><input value={plan.from} onInput={(e) => change({ from: e.currentTarget.value.trim() })} /></Field><Field label="to, exclusive" hint="empty: now"><input value={plan.to} onInput={(e) => change({ to: e.currentTarget.value.trim() })} /></Field></div>
@@ -56,10 +61,10 @@ function Wizard({ route, me }: PageProps) {
       {!plan.all && <ul class="feed">{subscriptions.value?.items.map((one: any) => <li><label class="check"><input type="checkbox" checked={plan.who.includes(one.id)} onChange={(e) => change({ who: e.currentTarget.checked ? [...plan.who, one.id] : plan.who.filter((id) => id !== one.id) })} /> <b>{one.name || one.id}</b> <span class="pattern dim">{typeof one.pattern === 'string' ? one.pattern : one.pattern?.value}</span></label></li>)}</ul>}
       <div class="bar"><Button onClick={() => setStep(0)}>Back</Button><Button tone="main" disabled={!ready} onClick={rehearse}>Dry run</Button></div></section>}
     {step === 2 && <section class="card" aria-live="polite"><p>Handlers run beside, with nothing done: kv is a copy, events are only told. What would come out differently than it did is counted.</p>
-      {dry ? <Told of={dry} /> : <p class="dim">Starting{'\u2026'}</p>}{finished && dry.diff?.different > 0 && <Differences id={dry.id} />}
+      {dry ? <Told of={dry} /> : <p class="dim">Starting{'\u2026'}</p>}{finished && dry.status === 'completed' && <p>It would take {takes}.</p>}{finished && dry.diff?.different > 0 && <Differences id={dry.id} />}
       <div class="bar"><Button onClick={() => setStep(1)}>Back</Button><Button onClick={rehearse} disabled={dry && !finished}>Dry run again</Button>{may(me, 'replays:write') && <Button tone="main" disabled={!finished || dry.status !== 'completed'} onClick={() => { setStep(3); setAsking(true); }}>Go{'\u2026'}</Button>}</div></section>}
     {step === 3 && <section class="card"><Told of={dry} /><Button onClick={() => setStep(2)}>Back</Button></section>}
-    {asking && dry && <Confirm title={`Deliver ${count(dry.matched)} events again`} verb="Start the replay" type={String(dry.matched)} onClose={() => setAsking(false)} run={async () => { const made = await post('/v2/replays', bodyOf(plan, false)); say('The replay runs'); go(`/replays/${enc(made.id)}`); }}><p>To {plan.all ? <b>every subscription that wants them</b> : plan.who.join(', ')}. What handlers do is done again. It can be cancelled, what was delivered by then can not be taken back.</p></Confirm>}</Page>;
+    {asking && dry && <Confirm title={`Deliver ${count(dry.matched)} events again`} verb="Start the replay" type={String(dry.matched)} onClose={() => setAsking(false)} run={async () => { const made = await post('/v2/replays', bodyOf(plan, false)); say('The replay runs'); go(`/replays/${enc(made.id)}`); }}><p>To {plan.all ? <b>every subscription that wants them</b> : plan.who.join(', ')}. What handlers do is done again. It takes {takes}. It can be cancelled, what was delivered by then can not be taken back.</p></Confirm>}</Page>;
 }
 
 function Told({ of }: { of: any }) {

@@ -5,7 +5,7 @@ import { useAsk } from '../lib/live';
 import { writeJson } from '../lib/json';
 import { count } from '../lib/format';
 import { go, href, setQuery } from '../lib/route';
-import { asObject, Button, Confirm, Empty, Fault, Field, Page, say, Status, Table, Time } from '../ui/parts';
+import { asObject, Button, Confirm, Empty, Fault, Field, Id, Page, say, Status, Table, Time } from '../ui/parts';
 import { may, type PageProps } from '../lib/me';
 import { Editor } from '../ui/editor';
 import { sendable } from './events';
@@ -88,8 +88,14 @@ function Preview({ text, against }: { text: string; against?: string }) {
   return <section class="card" aria-live="polite"><header><h2>On what came last</h2><select class="right" aria-label="How many events" value={events} onChange={(e) => setEvents(Number(e.currentTarget.value))}>{[100, 1000, 10_000, 100_000].map((n) => <option value={n}>{count(n)} events</option>)}</select></header>
     <Fault error={error} />
     {result && !error && <><p><b>{count(result.matched)}</b> of {count(result.scanned)} match{result.gained !== undefined && <>, <span class="status ok">+{count(result.gained)}</span> <span class="status bad">{'\u2212'}{count(result.lost)}</span> against what is saved</>}</p>
-      {result.byPattern?.length > 0 && <table aria-label="Matches by pattern"><tbody>{result.byPattern.slice(0, 8).map((one: any) => <tr><td class="pattern">{one.pattern}</td><td class="num">{count(one.count)}</td></tr>)}</tbody></table>}</>}</section>;
+      {result.byPattern?.length > 0 && <table aria-label="Matches by pattern"><tbody>{result.byPattern.slice(0, 8).map((one: any) => <tr><td class="pattern">{one.pattern}</td><td class="num">{count(one.count)}</td></tr>)}</tbody></table>}
+      {result.gained > 0 && <><h3>Would come in</h3><Samples of={result.gainedSamples} /></>}{result.lost > 0 && <><h3>Would no longer come</h3><Samples of={result.lostSamples} /></>}
+      {result.gained === undefined && result.matched > 0 && <><h3>For example</h3><Samples of={result.samples} /></>}
+      {result.nearMisses?.length > 0 && <><h3>Kept out by one condition alone</h3><ul class="feed">{result.nearMisses.map((miss: any) => <li><b>{count(miss.count)}</b><div class="grow"><code class="wrap">{miss.condition}</code><Samples of={miss.samples} /></div></li>)}</ul></>}
+      {result.indexed !== undefined && <p class="dim">{result.indexed ? 'Costs next to nothing: an index finds it.' : 'Looked at for each event of its pattern: no condition of it has an index. One more that says ==, in or startsWith would make it quick.'}</p>}</>}</section>;
 }
+
+const Samples = ({ of }: { of: { eventId: string; pattern: string }[] }) => <div class="samples">{of.map((one) => <span class="nowrap"><a href={href('/events', { id: one.eventId })}><Id of={one.eventId} /></a> <span class="pattern dim">{one.pattern}</span></span>)}</div>;
 
 // A condition, the value that was seen, the verdict and a hint.
 function Explain({ id }: { id?: string }) {

@@ -7,8 +7,8 @@ import type { Series } from '../lib/live';
 export interface Line { name: string; label: string; tone: string; fill?: boolean; dashed?: boolean }
 const colour = (tone: string) => getComputedStyle(document.documentElement).getPropertyValue(`--${tone}`).trim();
 
-export function Chart(props: { title: string; lines: Line[]; series: Series | null; show?: (value: number) => string; height?: number; note?: string; href?: string }) {
-  const { lines, series, show = compact, height = 150 } = props;
+export function Chart(props: { title: string; lines: Line[]; series: Series | null; seconds?: number; show?: (value: number) => string; height?: number; note?: string; href?: string }) {
+  const { lines, series, seconds = 0, show = compact, height = 150 } = props;
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [asTable, setAsTable] = useState(false);
@@ -39,7 +39,8 @@ export function Chart(props: { title: string; lines: Line[]; series: Series | nu
         legend: { show: false },
         cursor: { y: false, points: { size: 6 }, sync: { key: 'millrace' } },
         padding: [8, 4, 0, 0],
-        scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.15 : 1] } },
+        // As wide as was asked for, however young the server is.
+        scales: { x: { range: (_, least, most) => [seconds ? Math.min(least, most - seconds) : least, Math.max(most, least + 1)] }, y: { range: (_, __, most) => [0, most > 0 ? most * 1.15 : 1] } },
         axes: [
           { stroke: colour('dim'), grid: { show: false }, ticks: { show: false }, font, size: 22, space: 70, values: (_, ticks) => ticks.map((t) => clock(t * 1000, false)) },
           { stroke: colour('dim'), grid, ticks: { show: false }, font, size: 52, space: 34, values: (_, ticks) => ticks.map((t) => show(t)) },
@@ -54,7 +55,7 @@ export function Chart(props: { title: string; lines: Line[]; series: Series | nu
       watch.observe(box.current);
     });
     return () => { gone = true; watch?.disconnect(); plot.current?.destroy(); plot.current = null; };
-  }, [asTable, theme, lines.map((line) => line.name).join()]);
+  }, [asTable, theme, seconds, lines.map((line) => line.name).join()]);
 
   useEffect(() => { plot.current?.setData(data()); }, [series]);
 

@@ -47,7 +47,8 @@ export function edit(host: HTMLElement, options: { text: string; language: Langu
         StreamLanguage.define(options.language === 'lua' ? lua : json),
         // Escape, then Tab, leaves: CodeMirror's own rule.
         keymap.of([...defaultKeymap, ...historyKeymap, indentWithTab]),
-        EditorView.contentAttributes.of({ 'aria-label': options.label, spellcheck: 'false', autocapitalize: 'off', autocorrect: 'off' }),
+        // Its place in the tab order is said: whoever judges pages does not see that one can write there.
+        EditorView.contentAttributes.of({ 'aria-label': options.label, tabindex: '0', spellcheck: 'false', autocapitalize: 'off', autocorrect: 'off' }),
         EditorView.updateListener.of((update) => { if (update.docChanged && telling) options.changed(update.state.doc.toString()); }),
       ],
     }),
