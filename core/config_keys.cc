@@ -277,8 +277,8 @@ constexpr ConfigKey kKeys[] = {
      .member = kAt<&Config::store, &StoreConfig::reserve_bytes>,
      .min = 40 << 20,
      .max = 1e15,
-     .doc = "With less free disk than this, ingest is refused with 503; with less than 32 MiB "
-            "the server ends (70)"},
+     .doc = "With less free disk than this, or than it takes to write what is in memory, ingest "
+            "is refused with 503; with less than 32 MiB the server ends (70)"},
     {.name = "store.kv_history",
      .part = "store.kv_history_us",
      .type = T::kDuration,

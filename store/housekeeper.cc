@@ -1,6 +1,7 @@
 #include "store/housekeeper.h"
 
 #include "store/engine.h"
+#include "store/retention/rocks_work.h"
 
 namespace millrace::store {
 namespace {
@@ -8,6 +9,8 @@ namespace {
 constexpr std::int64_t kMarkEveryNs = 100'000'000;
 constexpr std::int64_t kSpaceEveryNs = 250'000'000;
 constexpr std::int64_t kScarceEveryNs = 20'000'000;  // when little is left
+constexpr std::int64_t kFlushEveryNs = 5'000'000'000;
+constexpr std::uint64_t kWorthAFlush = 8u << 20;
 // A view may reach back this much further than asked.
 constexpr std::int64_t kHistoryEveryNs = 60'000'000'000;
 }  // namespace
@@ -16,13 +19,7 @@ std::size_t Housekeeper::do_work() {
     if (engine_.fatal() || engine_.options.read_only) return 0;
     const std::int64_t now = engine_.options.clock->monotonic_ns();
     if (now >= space_next_ns_) {
-        engine_.space->check();
-        space_next_ns_ = now + (engine_.space->accepting() ? kSpaceEveryNs : kScarceEveryNs);
-        if (engine_.space->full()) {
-            engine_.set_disk_failed(
-                "the disk is full: " + std::to_string(engine_.space->free_bytes() >> 20) +
-                " MiB are free, less than it takes to go on safely");
-        }
+        look_at_space(now);
         return 1;
     }
     if (now >= mark_next_ns_) {
@@ -51,6 +48,24 @@ std::size_t Housekeeper::do_work() {
         if (*worked) return 1;
     }
     return 0;
+}
+
+void Housekeeper::look_at_space(std::int64_t now) {
+    SpaceGuard& space = *engine_.space;
+    const std::uint64_t unflushed = unflushed_bytes(engine_);
+    space.check(unflushed);
+    space_next_ns_ = now + (space.accepting() ? kSpaceEveryNs : kScarceEveryNs);
+    if (space.full()) {
+        engine_.set_disk_failed("the disk is full: " + std::to_string(space.free_bytes() >> 20) +
+                                " MiB are free, less than it takes to go on safely");
+        return;
+    }
+    // While there is room for it: what is in memory stands in the WAL too, which goes then.
+    if (space.accepting() || unflushed < kWorthAFlush || now < flush_next_ns_ ||
+        engine_.options.work_by_hand || space.free_bytes() < SpaceGuard::kFreeBytesMin + unflushed)
+        return;
+    flush_next_ns_ = now + kFlushEveryNs;
+    if (auto begun = begin_flush(engine_); !begun) note_error(begun.error().message);
 }
 
 std::string Housekeeper::last_error() const {

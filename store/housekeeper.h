@@ -22,11 +22,13 @@ public:
     std::string last_error() const;
 
 private:
+    void look_at_space(std::int64_t now);
     void note_error(std::string text);
 
     Engine& engine_;
     std::int64_t mark_next_ns_ = 0;
     std::int64_t space_next_ns_ = 0;
+    std::int64_t flush_next_ns_ = 0;
     std::int64_t history_next_ns_ = 0;
     mutable std::mutex mutex_;
     std::string last_error_;

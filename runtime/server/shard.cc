@@ -571,8 +571,8 @@ core::Status Shard::admit() {
     if (!deps_.database->space().accepting()) {
         return core::fail(
             core::Error(core::ErrorCode::kUnavailable,
-                        "the disk is nearly full: less than store.reserve_bytes is free; reads and "
-                        "replay go on")
+                        "the disk is nearly full: less than store.reserve_bytes is free, or less "
+                        "than what is in memory takes to be written; reads and replay go on")
                 .bound(static_cast<std::int64_t>(deps_.database->space().reserve_bytes()))
                 .retry_after(30));
     }

@@ -68,7 +68,9 @@ std::uint64_t wal_bytes(rocksdb::DB& db) {
     return bytes;
 }
 
-std::uint64_t memory_bytes(Engine& engine) {
+}  // namespace
+
+std::uint64_t unflushed_bytes(Engine& engine) {
     std::uint64_t sum = 0;
     for (rocksdb::ColumnFamilyHandle* family : all_families(engine)) {
         std::uint64_t bytes = 0;
@@ -78,9 +80,13 @@ std::uint64_t memory_bytes(Engine& engine) {
     return sum;
 }
 
-}  // namespace
-
 core::Status flush(Engine& engine) { return flush(engine, rocksdb::FlushOptions()); }
+
+core::Status begin_flush(Engine& engine) {
+    rocksdb::FlushOptions options;
+    options.wait = false;
+    return flush(engine, options);
+}
 
 void make_room(Engine& engine) {
     std::uint64_t is_stopped = 0;
@@ -89,7 +95,7 @@ void make_room(Engine& engine) {
 }
 
 core::Status flush_for_next_start(Engine& engine) {
-    if (wal_bytes(engine.db()) <= kWalBytesLeft || memory_bytes(engine) > kFlushedAtEndMax)
+    if (wal_bytes(engine.db()) <= kWalBytesLeft || unflushed_bytes(engine) > kFlushedAtEndMax)
         return {};
     // A start is refused where there is too little room: what is written now must not take it.
     if (free_disk_bytes(engine.options.path) < SpaceGuard::kFreeBytesMin + 2 * kFlushedAtEndMax)
@@ -111,7 +117,6 @@ void compact(Engine& engine, ColumnFamily family, const std::string& from, const
                                  to.empty() ? nullptr : &end));
 }
 
-}  // namespace millrace::store
 void reclaim_log(Engine& engine, core::ShardId shard, core::LogOffset kept) {
     const std::string begin = log_key({shard, core::LogOffset{0}});
     const std::string end = log_key({shard, kept});
@@ -128,3 +133,4 @@ void reclaim_log(Engine& engine, core::ShardId shard, core::LogOffset kept) {
     }
 }
 
+}  // namespace millrace::store

@@ -11,6 +11,7 @@
 
 #include <rocksdb/options.h>
 
+#include <cstdint>
 #include <string>
 
 namespace millrace::store {
@@ -18,6 +19,10 @@ namespace millrace::store {
 class Engine;
 
 core::Status flush(Engine& engine);
+// The same, and nobody waits for it.
+core::Status begin_flush(Engine& engine);
+// What of all families is in memory only, and in the WAL.
+std::uint64_t unflushed_bytes(Engine& engine);
 // What a background thread does when RocksDB takes no more writes: without threads nobody would,
 // and a write would wait for ever.
 void make_room(Engine& engine);
@@ -27,8 +32,8 @@ void make_room(Engine& engine);
 core::Status flush_for_next_start(Engine& engine);
 void compact(Engine& engine, ColumnFamily family, const std::string& from, const std::string& to,
              const rocksdb::CompactRangeOptions& options);
-
-}  // namespace millrace::store
 // Gives the files back of what stood before `kept` and was dropped. Costs about the same for a
 // little as for much: passes that each drop a little are gathered.
 void reclaim_log(Engine& engine, core::ShardId shard, core::LogOffset kept);
+
+}  // namespace millrace::store

@@ -1,5 +1,5 @@
 // What: keeps RocksDB from ever meeting a full disk. Ingest is refused while less than the reserve
-//       is free; then the ballast file is given up, so that compaction and retention have room to
+//       is free, or less than what is in memory takes to be flushed, whatever the reserve says; then the ballast file is given up, so that compaction and retention have room to
 //       work; it is made again when there is plenty. Deliveries and background work go on and may
 //       fill the rest: below kFreeBytesMin the store has to end (full()), as it would not start
 //       there either.
@@ -8,6 +8,7 @@
 // Failure: a statvfs that fails counts as "no space": ingest is refused.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <string>
@@ -18,6 +19,8 @@ class SpaceGuard {
 public:
     // Below this RocksDB could not even replay its WAL. The reserve has to be larger.
     static constexpr std::uint64_t kFreeBytesMin = 32u << 20;
+    // Between two looks, and in units that were taken before.
+    static constexpr std::uint64_t kOnItsWayBytes = 8u << 20;
 
     struct Options {
         std::string folder;
@@ -31,9 +34,18 @@ public:
         return accepting_.load(std::memory_order_relaxed);
     }  // a hint; no data behind it
     std::uint64_t free_bytes() const { return free_bytes_.load(std::memory_order_relaxed); }
-    std::uint64_t reserve_bytes() const { return options_.reserve_bytes; }
+    // What is free when events are taken: the reserve, or what a flush needs where that is more.
+    std::uint64_t reserve_bytes() const { return needed_bytes_.load(std::memory_order_relaxed); }
     bool full() const { return free_bytes() < kFreeBytesMin; }
-    void check();
+    // `unflushed_bytes`: what RocksDB has in memory and will write beside what is there. Its WAL
+    // goes only afterwards.
+    void check(std::uint64_t unflushed_bytes);
+    // Pure. A flush writes no more than it has, and its tables' indexes; meanwhile what was on its
+    // way still comes.
+    static std::uint64_t needed_bytes(std::uint64_t reserve_bytes, std::uint64_t unflushed_bytes) {
+        return std::max(reserve_bytes,
+                        kFreeBytesMin + kOnItsWayBytes + unflushed_bytes + unflushed_bytes / 8);
+    }
 
 private:
     void make_ballast();
@@ -43,6 +55,7 @@ private:
     const std::string ballast_path_;
     std::atomic<bool> accepting_{true};
     std::atomic<std::uint64_t> free_bytes_{0};
+    std::atomic<std::uint64_t> needed_bytes_{0};
     bool ballast_there_ = false;
 };
 

@@ -510,6 +510,22 @@ class FullDisk(FaultCase):
                     os.posix_fallocate(file.fileno(), file.tell(), more)
         self.fill_and_empty(server, fill, lambda: os.unlink(filler))
 
+    def test_what_is_in_memory_has_room_to_be_written_whatever_the_reserve(self):
+        free = os.path.join(self.scratch(), "free")
+        server = self.server(self.ARGS, shim={"FAULT_FREE": free}).start()
+        with open(free, "w") as file:
+            file.write(str(400 * MIB))
+        ledger = Ledger()
+        for _ in range(42):
+            events = [{**ledger.make(), "payload": {"text": os.urandom(300_000).hex()}} for _ in range(2)]
+            self.assertEqual(server.post("/v2/events", events).status, 202)
+        # More than the reserve is free, and less than what waits in memory: that is written now.
+        with open(free, "w") as file:
+            file.write(str(89 * MIB))
+        harness.wait_until("events to be refused", lambda: "the disk is short of room" in server.log())
+        harness.wait_until("events to be taken again", lambda: server.post("/v2/events", [ledger.make()]).status == 202)
+        server.stop()
+
     def test_a_start_tells_of_little_room(self):
         free = os.path.join(self.scratch(), "free")
         server = self.server(self.ARGS, shim={"FAULT_FREE": free})
