@@ -12,6 +12,8 @@ namespace millrace::runtime::cluster {
 namespace {
 
 constexpr std::string_view kApi = "$JS.API.";
+// Consumers count from 1 on.
+constexpr std::uint64_t kSyncedSid = std::uint64_t{1} << 40;
 // What older ones lose and let in twice: nats-server #4320, #4365, #4196.
 constexpr std::array<unsigned, 3> kVersionMin = {2, 9, 22};
 
@@ -80,6 +82,8 @@ void NatsStream::greet() {
         return lose("the server is too old (" + server.version + ")");
     }
     up_ = true;
+    if (!options_.synced_subject.empty())
+        connection_->subscribe(kSyncedSid, options_.synced_subject);
     tell(StreamEvent::Kind::kUp);
 }
 
@@ -150,6 +154,12 @@ void NatsStream::read_from(std::uint64_t sequence) {
     make_consumer();
 }
 
+void NatsStream::tell_synced(std::uint64_t epoch, std::uint64_t unit) {
+    if (!up_ || options_.synced_subject.empty()) return;
+    const std::string text = std::to_string(epoch) + " " + std::to_string(unit);
+    connection_->publish({options_.synced_subject, text, {}, {}});
+}
+
 void NatsStream::stop_reading() {
     if (reading_ == Reading::kNo) return;
     drop_consumer();
@@ -218,6 +228,7 @@ void NatsStream::look_at_time() {
 
 void NatsStream::take(const NatsMessage& message) {
     if (message.sid == 0) return take_answer(message);
+    if (message.sid == kSyncedSid) return take_synced(message);
     if (message.sid != sid_ || reading_ != Reading::kYes) return;
     NatsDelivery at;
     const std::int64_t now_ns = clock_.monotonic_ns();
@@ -256,6 +267,16 @@ void NatsStream::take(const NatsMessage& message) {
     const std::string_view digits = io::nats_header(message.headers, "Nats-Pending-Messages");
     (void)std::from_chars(digits.data(), digits.data() + digits.size(), left);
     pulled_ -= std::min(pulled_, left);
+}
+
+void NatsStream::take_synced(const NatsMessage& message) {
+    StreamEvent event;
+    event.kind = StreamEvent::Kind::kSynced;
+    const char* const end = message.payload.data() + message.payload.size();
+    const auto epoch = std::from_chars(message.payload.data(), end, event.tag);
+    if (epoch.ec != std::errc() || epoch.ptr == end || *epoch.ptr != ' ') return;
+    const auto unit = std::from_chars(epoch.ptr + 1, end, event.sequence);
+    if (unit.ec == std::errc() && unit.ptr == end) events_.push_back(std::move(event));
 }
 
 void NatsStream::take_answer(const NatsMessage& message) {

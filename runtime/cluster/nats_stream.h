@@ -42,6 +42,8 @@ public:
         std::vector<NatsPlace> servers;
         std::string stream;
         std::string subject;
+        std::string
+            synced_subject{};  // where followers tell what they have on disk; empty: nowhere
         bool allow_old = false;
     };
     NatsStream(Options options, const core::Clock& clock, const courier::AddressRules& rules);
@@ -61,6 +63,7 @@ public:
     void ask_info() override;
     void read_from(std::uint64_t sequence) override;
     void stop_reading() override;
+    void tell_synced(std::uint64_t epoch, std::uint64_t unit) override;
 
 private:
     enum class Asked : std::uint8_t { kPublish, kLast, kInfo, kMakeConsumer, kNothing };
@@ -78,6 +81,7 @@ private:
     void ask(Asked what, std::uint64_t tag, const std::string& subject, std::string_view body);
     void look_at_time();
     void take(const NatsMessage& message);
+    void take_synced(const NatsMessage& message);
     void take_answer(const NatsMessage& message);
     void take_published(std::uint64_t tag, const NatsMessage& message);
     void take_last(const NatsMessage& message);

@@ -44,8 +44,10 @@ void PartitionMachine::end(PartitionRole role, std::string why) {
     status_.role = role;
     status_.trouble = std::move(why);
     under_way_.reset();
-    if (std::exchange(append_, std::nullopt))
-        done_ = core::fail(core::ErrorCode::kUnavailable, "cluster: " + status_.trouble);
+    const bool waits = append_ || awaited_;
+    append_.reset();
+    awaited_.reset();
+    if (waits) done_ = core::fail(core::ErrorCode::kUnavailable, "cluster: " + status_.trouble);
     if (std::exchange(reading_, false)) stream_.stop_reading();
     wants_to_own_ = false;
 }
@@ -83,7 +85,23 @@ void PartitionMachine::on(StreamEvent&& event, std::int64_t now_ns) {
         case Kind::kLast: take_last(event, now_ns); break;
         case Kind::kInfo: take_info(event, now_ns); break;
         case Kind::kUnfit: status_.trouble = event.words; break;
+        case Kind::kSynced: take_synced(event); break;
     }
+}
+
+// Whoever is in this epoch has read all that came before it.
+void PartitionMachine::take_synced(const StreamEvent& event) {
+    if (!awaited_ || event.tag != awaited_->epoch || event.sequence < awaited_->unit) return;
+    done_ = *std::exchange(awaited_, std::nullopt);
+}
+
+// Again and again: what is told may be lost.
+void PartitionMachine::tell_synced(std::int64_t now_ns) {
+    const store::ReplicaPosition& at = reader_.at();
+    if (at.unit == told_unit_ && now_ns - told_ns_ < options_.beat_ns) return;
+    told_unit_ = at.unit;
+    told_ns_ = now_ns;
+    stream_.tell_synced(at.epoch, at.unit);
 }
 
 // What is true of a moment may have been said by a leader of before: it has to stay so.
@@ -425,7 +443,10 @@ void PartitionMachine::land(std::int64_t leased_ns, std::int64_t now_ns) {
     status_.hash = at.hash;
     if (out.purpose == Purpose::kUnit) {
         append_.reset();
-        done_ = at;
+        if (options_.waits_for_copy)
+            awaited_ = at;
+        else
+            done_ = at;
     }
     if (out.purpose == Purpose::kHandOver)
         end(PartitionRole::kReleased, "handed over to " + hand_over_to_);
@@ -559,6 +580,7 @@ void PartitionMachine::turn(std::int64_t now_ns) {
     }
     if (!owner()) status_.fsynced = status_.applied;
     if (!status_.connected) return;
+    if (options_.waits_for_copy && reading_ && !owner()) tell_synced(now_ns);
     if (now_ns - looked_ns_ >= options_.look_ns) {
         looked_ns_ = now_ns;
         stream_.ask_info();
@@ -596,6 +618,8 @@ std::int64_t PartitionMachine::next_ns(std::int64_t now_ns) const {
     if (over()) return now_ns + options_.look_ns;
     if (dirty_) return now_ns;
     std::int64_t next = looked_ns_ + options_.look_ns;
+    if (options_.waits_for_copy && reading_ && !owner())
+        next = std::min(next, told_ns_ + options_.beat_ns);
     if (wants_to_own_ && info_ && !under_way_ && !owner() && read_to_ >= info_->last)
         next = std::min(next, std::max(now_ns, may_own_ns()));
     if (under_way_)

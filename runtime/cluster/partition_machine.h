@@ -89,6 +89,8 @@ public:
         // So long a stream must be seen behind this copy before it counts as gone back: a leader of
         // before may have said it.
         std::int64_t back_ns = 10'000'000'000;
+        // An append is done when a follower has it on its disk too. With none there nothing is.
+        bool waits_for_copy = false;
     };
 
     PartitionMachine(Options options, StreamPort& stream, PartitionCopy& copy,
@@ -108,7 +110,7 @@ public:
 
     // As owner, one at a time: done() has the answer.
     bool may_append() const {
-        return status_.role == PartitionRole::kOwner && !append_ && !handing_over_;
+        return status_.role == PartitionRole::kOwner && !append_ && !awaited_ && !handing_over_;
     }
     void append(std::string_view batch, std::int64_t now_ns);
     // Empty: not yet. An error: it never will be.
@@ -155,6 +157,8 @@ private:
     bool leads_to_kept(const StreamEvent& last) const;
     bool send_lost_again(const StreamEvent& last, std::int64_t now_ns);
     void land(std::int64_t leased_ns, std::int64_t now_ns);
+    void take_synced(const StreamEvent& event);
+    void tell_synced(std::int64_t now_ns);
     void take_info(const StreamEvent& event, std::int64_t now_ns);
     void take_message(const StreamEvent& event, std::int64_t now_ns);
     void take_link(const Message& link, const std::string& body,
@@ -202,7 +206,10 @@ private:
     std::uint64_t healed_base_ = 0;
     std::optional<Publication> under_way_;
     std::uint64_t published_ = 0;
-    std::optional<SealedUnit> append_;  // waits or is under way
+    std::optional<SealedUnit> append_;               // waits or is under way
+    std::optional<store::ReplicaPosition> awaited_;  // it has landed, and waits for a copy
+    std::uint64_t told_unit_ = 0;                    // of what is synced here
+    std::int64_t told_ns_ = 0;
     std::optional<core::Result<store::ReplicaPosition>> done_;
     bool handing_over_ = false;
     std::string hand_over_to_;

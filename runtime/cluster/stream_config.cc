@@ -21,6 +21,10 @@ std::string stream_subject(std::string_view cluster, std::uint32_t partition) {
     return "mr." + std::string(cluster) + ".p." + partition_digits(partition);
 }
 
+std::string synced_subject(std::string_view cluster, std::uint32_t partition) {
+    return "mr." + std::string(cluster) + ".synced." + partition_digits(partition);
+}
+
 std::string stream_config(std::string_view name, std::string_view subject, std::uint32_t replicas,
                           std::uint64_t log_bytes) {
     std::string out;

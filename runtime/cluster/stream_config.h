@@ -14,6 +14,8 @@ inline constexpr std::uint32_t kPartitionsMax = 1024;
 
 std::string stream_name(std::string_view cluster, std::uint32_t partition);
 std::string stream_subject(std::string_view cluster, std::uint32_t partition);
+// No part of the stream: what followers tell of their disks.
+std::string synced_subject(std::string_view cluster, std::uint32_t partition);
 // The body of $JS.API.STREAM.CREATE.<name>. A ring: what is oldest leaves when it is full; replicas
 // hold what it said before.
 std::string stream_config(std::string_view name, std::string_view subject, std::uint32_t replicas,

@@ -22,6 +22,7 @@ struct StreamEvent {
         kLast,     // the stream's last message; sequence 0: there is none
         kInfo,     // how the stream stands
         kUnfit,    // this server is none that we work with, as `words` say
+        kSynced,   // a follower has all up to unit `sequence` of epoch `tag` on its disk
     };
     Kind kind = Kind::kUp;
     std::uint64_t tag = 0;  // publish()'s
@@ -46,6 +47,8 @@ public:
     // Messages come from there on, one behind the other, until stop_reading() or kDown.
     virtual void read_from(std::uint64_t sequence) = 0;
     virtual void stop_reading() = 0;
+    // To whoever owns the partition; it may be lost, like everything.
+    virtual void tell_synced(std::uint64_t epoch, std::uint64_t unit) = 0;
 };
 
 }  // namespace millrace::runtime::cluster

@@ -83,11 +83,13 @@ core::Result<PartitionOrder> read_partition_order(std::string_view json) {
     in->text("hashSeed", seed, kRequired);
     in->integer("leaseUs", out.lease_us, 100'000, 600'000'000);
     in->boolean("allowOldNats", out.allow_old_nats);
+    if (in->text("ack", out.ack) && out.ack != "replicated" && out.ack != "replicated-fsync")
+        in->refuse("ack", "is none of replicated, replicated-fsync");
     in->text("token", out.token);
     in->text("config", out.config, {.bytes_max = kConfigBytesMax});
     // What the node knows of all partitions.
     for (const std::string_view other :
-         {"partitions", "replicas", "peers", "natsReplicas", "ack", "logBytes"})
+         {"partitions", "replicas", "peers", "natsReplicas", "logBytes"})
         (void)in->any(other);
     if (auto status = in->finish(); !status) return core::fail(std::move(status.error()));
     const auto read = std::from_chars(seed.data(), seed.data() + seed.size(), out.hash_seed);

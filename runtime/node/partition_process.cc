@@ -122,6 +122,10 @@ core::Result<cluster::PartitionAgent::Options> agent_options(const PartitionOrde
     out.stream.stream = cluster::stream_name(order.cluster, order.partition);
     out.stream.subject = cluster::stream_subject(order.cluster, order.partition);
     out.stream.allow_old = order.allow_old_nats;
+    if (order.ack == "replicated-fsync") {
+        out.machine.waits_for_copy = true;
+        out.stream.synced_subject = cluster::synced_subject(order.cluster, order.partition);
+    }
     out.store.path = order.dir;
     out.store.shards = 1;
     out.store.clock = &clock;

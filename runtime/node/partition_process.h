@@ -37,6 +37,7 @@ struct PartitionOrder {
     std::string nats;  // nats://[user:password@]host:port, with commas between them
     std::uint64_t hash_seed = 0;
     std::int64_t lease_us = 3'000'000;
+    std::string ack = "replicated";  // or "replicated-fsync"
     bool allow_old_nats = false;
     std::string token;   // that the node's front shows
     std::string config;  // TOML; the partition's own

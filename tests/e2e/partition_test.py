@@ -5,6 +5,7 @@ nothing. Method: Debian's nats-server, three of them (else all is skipped), and 
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -118,6 +119,22 @@ class PartitionCase(unittest.TestCase):
         items = json.loads(body).get("items") if status == 200 else None
         return items[0]["value"] if items else 0
 
+    def check_ledger(self, owner, acked, count):
+        """Each acknowledged event stands in the log once, and was counted once."""
+        seen, cursor = [], ""
+        while True:
+            status, body = owner.request("GET", "/v2/events?limit=1000&pattern=count.me" + cursor)
+            self.assertEqual(status, 200, body)
+            page = json.loads(body)
+            seen += [e["eventId"] for e in page["items"]]
+            if not page.get("next"):
+                break
+            cursor = "&cursor=" + urllib.parse.quote(page["next"])
+        self.assertEqual(len(seen), len(set(seen)))
+        self.assertEqual(acked - set(seen), set())
+        if count is not None:
+            self.assertEqual(count, len(seen))
+
 
 class Following(PartitionCase):
     def test_copies_are_the_same_and_any_can_own(self):
@@ -185,20 +202,58 @@ class Killed(PartitionCase):
             host.stop()
             self.verified(host)
 
-    def check_ledger(self, owner, acked, count):
-        """Each acknowledged event stands in the log once, and was counted once."""
-        seen, cursor = [], ""
-        while True:
-            status, body = owner.request("GET", "/v2/events?limit=1000&pattern=count.me" + cursor)
-            self.assertEqual(status, 200, body)
-            page = json.loads(body)
-            seen += [e["eventId"] for e in page["items"]]
-            if not page.get("next"):
-                break
-            cursor = "&cursor=" + urllib.parse.quote(page["next"])
-        self.assertEqual(len(seen), len(set(seen)))
-        self.assertEqual(acked - set(seen), set())
-        self.assertEqual(count, len(seen))
+    def test_nats_restored_from_the_past_gets_its_end_again(self):
+        hosts = self.three()
+        hosts[0].own()
+        self.counting(hosts[0])
+        feed = Feed(hosts)
+        harness.wait_until("events", lambda: len(feed.acked) > 200)
+        self.nats.kill()
+        past = os.path.join(self.folder, "past")
+        shutil.copytree(self.nats.folder, past)
+        self.nats.start()
+        before = len(feed.acked)
+        harness.wait_until("events behind the copy", lambda: len(feed.acked) > before + 200, 90)
+        self.nats.kill()
+        for member in self.nats.members:
+            shutil.rmtree(os.path.join(self.nats.folder, member.name))
+            shutil.copytree(os.path.join(past, member.name), os.path.join(self.nats.folder, member.name))
+        self.nats.start()
+        before = len(feed.acked)
+        harness.wait_until("events after it", lambda: len(feed.acked) > before + 100, 120)
+        feed.stop()
+        self.assertEqual(hosts[0].role(), "owner")
+        acked = set(feed.acked)
+        count = harness.wait_until("all to be counted", lambda: self.counted(hosts[0]) >= len(acked) and self.counted(hosts[0]), 60)
+        self.check_ledger(hosts[0], acked, count)
+        self.all_even(hosts)
+        # One that reads all of it for the first time reads the same.
+        hosts[2].stop()
+        shutil.rmtree(hosts[2].dir)
+        os.makedirs(hosts[2].dir)
+        hosts[2].start()
+        self.all_even(hosts)
+
+    def test_an_owner_that_was_stopped_for_a_while_is_none_any_more(self):
+        hosts = self.three()
+        a, b, c = hosts
+        a.own()
+        self.counting(a)
+        feed = Feed(hosts)
+        harness.wait_until("events", lambda: len(feed.acked) > 200)
+        a.process.send_signal(signal.SIGSTOP)
+        a.status = {}  # what it said last
+        b.own()
+        before = len(feed.acked)
+        harness.wait_until("events of the new owner", lambda: len(feed.acked) > before + 100)
+        a.process.send_signal(signal.SIGCONT)
+        self.assertEqual(a.process.wait(30), 75)
+        a.start()
+        feed.stop()
+        acked = set(feed.acked)
+        count = harness.wait_until("all to be counted", lambda: self.counted(b) >= len(acked) and self.counted(b), 60)
+        self.check_ledger(b, acked, count)
+        self.all_even(hosts)
 
     def test_the_leader_of_the_stream_is_killed_again_and_again(self):
         hosts = self.three()
@@ -278,6 +333,38 @@ class Refused(PartitionCase):
         a.start()
         self.assertEqual(a.process.wait(30), 1)
         harness.wait_until("the reason", lambda: "secrets.key_file" in a.status.get("error", ""))
+
+
+class OnTwoDisks(PartitionCase):
+    def test_with_replicated_fsync_nothing_is_acknowledged_without_a_standby(self):
+        hosts = [Host(self.folder, name, self.nats.urls(), self.key) for name in "abc"]
+        for host in hosts:
+            host.order["ack"] = "replicated-fsync"
+            self.addCleanup(lambda host=host: host.process and host.kill())
+            host.start()
+        a, b, c = hosts
+        for host in hosts:
+            host.wait_role("standby")
+        a.own()
+        feed = Feed(hosts)
+        harness.wait_until("events", lambda: len(feed.acked) > 200)
+        b.kill()
+        before = len(feed.acked)
+        harness.wait_until("events with one standby", lambda: len(feed.acked) > before + 100)
+        c.kill()
+        time.sleep(1)
+        before = len(feed.acked)
+        time.sleep(3)
+        self.assertLessEqual(len(feed.acked), before)
+        self.assertEqual(a.role(), "owner")
+        b.start()
+        harness.wait_until("events again", lambda: len(feed.acked) > before + 100)
+        # The owner's disk is lost, and what the last standby had is all that was acknowledged.
+        feed.stop()
+        a.kill()
+        shutil.rmtree(a.dir)
+        b.own()
+        self.check_ledger(b, set(feed.acked), None)
 
 
 class TooFarBehind(PartitionCase):

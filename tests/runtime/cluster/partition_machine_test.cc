@@ -54,6 +54,7 @@ protected:
         options.node = std::string(1, static_cast<char>('a' + i));
         options.url = "http://" + options.node;
         options.token = options.node + std::to_string(++tokens_);
+        options.waits_for_copy = waits_for_copy_;
         nodes_[i].machine = std::make_unique<PartitionMachine>(options, model_.port(i),
                                                                nodes_[i].copy, nodes_[i].copy.at);
     }
@@ -107,6 +108,7 @@ protected:
     test::StreamModel model_{11, 3};
     Node nodes_[3];
     int tokens_ = 0;
+    bool waits_for_copy_ = false;
 };
 
 TEST_F(PartitionMachineTest, OneOwnsAndTheOthersFollow) {
@@ -263,6 +265,26 @@ TEST_F(PartitionMachineTest, AnOwnerThatCrashedReadsWhatItHadPublished) {
     EXPECT_EQ(nodes_[0].copy.batches, (std::vector<std::string>{"one", "two"}));
     ASSERT_TRUE(own(0));
     EXPECT_EQ(machine(0).status().epoch, 2u);
+}
+
+TEST_F(PartitionMachineTest, WithReplicatedFsyncAnAppendWaitsForAnotherDisk) {
+    waits_for_copy_ = true;
+    for (std::size_t i = 0; i < 3; ++i) start(i);
+    ASSERT_TRUE(own(0));
+    ASSERT_TRUE(append(0, "one"));
+    EXPECT_EQ(nodes_[1].copy.batches.size() + nodes_[2].copy.batches.size() > 0, true);
+    stop(1);
+    stop(2);
+    machine(0).append("two", model_.now_ns());
+    run(20 * kSecond);
+    EXPECT_FALSE(machine(0).done()) << "nobody else has it";
+    EXPECT_FALSE(machine(0).may_append());
+    EXPECT_GT(machine(0).lease_until_ns(), model_.now_ns()) << "it goes on being the owner";
+    start_again(1);
+    std::optional<core::Result<store::ReplicaPosition>> done;
+    ASSERT_TRUE(run_until([&] { return (done = machine(0).done()).has_value(); }));
+    ASSERT_TRUE(*done);
+    EXPECT_EQ(nodes_[1].copy.batches.back(), "two");
 }
 
 TEST_F(PartitionMachineTest, HandedOverItIsOwnedByWhoItWasGivenTo) {

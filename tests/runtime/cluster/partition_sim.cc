@@ -58,6 +58,7 @@ struct PartitionSim::Host {
 
 PartitionSim::PartitionSim(std::uint64_t seed) : random_(seed), model_(seed * 31 + 7, kHosts) {
     for (auto& host : hosts_) host = std::make_unique<Host>();
+    waits_for_copy_ = chance(3);
     for (std::size_t i = 0; i < kHosts; ++i) begin(i);
     append_one_in_ = 2 + random_.below(40);
     weather_kinds_ = random_.next();
@@ -77,6 +78,7 @@ void PartitionSim::begin(std::size_t i) {
     options.partition = 7;
     options.node = std::string(1, static_cast<char>('a' + i));
     options.token = options.node + std::to_string(++tokens_);
+    options.waits_for_copy = waits_for_copy_;
     host.machine =
         std::make_unique<PartitionMachine>(options, model_.port(i), host.copy, host.copy.at());
     host.back_ns = host.serves_ns = host.snapshot_ns = 0;
@@ -145,6 +147,7 @@ void PartitionSim::serve(Host& host) {
         if (!*done) return;
         host.copy.entries.push_back({host.event, **done});
         host.copy.synced = host.copy.entries.size();
+        if (waits_for_copy_) check_second_copy(host);
         ++host.served;
         ledger_.insert(std::exchange(host.event, {}));
     }
@@ -162,6 +165,18 @@ void PartitionSim::serve(Host& host) {
         }
     }
     machine.append(host.event, now());
+}
+
+// What is acknowledged now is on another disk too.
+void PartitionSim::check_second_copy(const Host& owner) {
+    const std::uint64_t hash = owner.copy.entries.back().at.hash;
+    for (const auto& host : hosts_) {
+        if (host.get() == &owner) continue;
+        for (std::size_t k = host->copy.synced; k-- > 0;) {
+            if (host->copy.entries[k].at.hash == hash) return;
+        }
+    }
+    fail("acknowledged, and on one disk only");
 }
 
 // ---- who tells whom to own

@@ -39,6 +39,7 @@ private:
     void step();
     void step_host(std::size_t i);
     void serve(Host& host);
+    void check_second_copy(const Host& owner);
     void supervise();
     void weather();
     void crash(std::size_t i, std::int64_t for_ns);
@@ -71,6 +72,7 @@ private:
         0;  // no host falls: the stream has lost something it must get back
     bool may_diverge_ = false;
     bool calm_ = false;
+    bool waits_for_copy_ = false;
     std::uint64_t tokens_ = 0;
     std::uint64_t append_one_in_ = 20;
     std::uint64_t weather_kinds_ = 0;

@@ -54,6 +54,19 @@ public:
         model_.deliver(*this);
     }
     void stop_reading() override { read_at = 0; }
+    void tell_synced(std::uint64_t epoch, std::uint64_t unit) override {
+        if (!is_up) return;
+        for (auto& other : model_.ports_) {
+            if (other.get() == this || model_.chance(model_.weather.lost_requests)) continue;
+            model_.later(model_.hop_ns(), [to = other.get(), epoch, unit, of = other->connection] {
+                StreamEvent event;
+                event.kind = StreamEvent::Kind::kSynced;
+                event.tag = epoch;
+                event.sequence = unit;
+                to->tell(std::move(event), of);
+            });
+        }
+    }
 
     void tell(StreamEvent&& event, std::uint64_t of) {
         if (is_up && of == connection) events.push_back(std::move(event));
