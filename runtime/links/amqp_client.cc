@@ -111,6 +111,7 @@ public:
           rules_(*deps.rules),
           config_(config),
           reads_(reads),
+          read_ahead_bytes_(deps.read_ahead_bytes),
           probes_(deps.probes) {
         thread_ = std::thread([this] { run(); });
     }
@@ -172,7 +173,9 @@ private:
     const core::Clock& clock_;
     const courier::AddressRules rules_;
     const LinkConfig config_;
-    const bool reads_, probes_;
+    const bool reads_;
+    const std::size_t read_ahead_bytes_;
+    const bool probes_;
     std::atomic<int> socket_{-1};  // to be shut by whoever waits for the thread's end
 
     // The thread's.
@@ -527,7 +530,7 @@ void AmqpConnection::end_content() {
 // What is read and not durable is held here: so many as fit.
 void AmqpConnection::suit_prefetch(std::size_t bytes) {
     mean_bytes_ += (static_cast<double>(bytes) + 256 - mean_bytes_) / (mean_bytes_ == 0 ? 1 : 16);
-    const double fits = static_cast<double>(kAmqpUnkeptBytes) / mean_bytes_;
+    const double fits = static_cast<double>(read_ahead_bytes_) / mean_bytes_;
     const auto suits =
         static_cast<std::uint16_t>(std::clamp<double>(fits, kAmqpPrefetchMin, kAmqpPrefetchMax));
     if (suits < 2 * prefetch_ && suits > prefetch_ / 2) return;

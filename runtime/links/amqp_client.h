@@ -3,9 +3,9 @@
 //       somebody calls it: a thread of its own does so, and what it has for us lies in boxes.
 // Threads: one owner, and one thread of each connection. Lifetime: what a connection is made of ends
 //          on the closing thread, which outlives it.
-// Limits: as many unacknowledged messages as kAmqpUnkeptBytes hold by what messages have had so far,
-//         kAmqpPrefetchMax at most, kAmqpPrefetchMin in any case; of one that is too long for an
-//         event its beginning. A writer's box is bounded by its user.
+// Limits: as many unacknowledged messages as PeerDeps::read_ahead_bytes hold, by what messages have
+//         had so far; kAmqpPrefetchMax at most, kAmqpPrefetchMin in any case; of one that is too long
+//         for an event its beginning. A writer's box is bounded by its user.
 // Failure: error() says why it can not be used any more. What was on its way may have arrived.
 #pragma once
 
@@ -19,7 +19,6 @@
 
 namespace millrace::runtime {
 
-inline constexpr std::size_t kAmqpUnkeptBytes = 8u << 20;
 inline constexpr std::uint16_t kAmqpPrefetchMin = 16;
 inline constexpr std::uint16_t kAmqpPrefetchMax = 2'000;
 inline constexpr int kAmqpHeartbeatSeconds = 20;

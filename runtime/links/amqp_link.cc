@@ -63,7 +63,8 @@ std::size_t AmqpSource::turn(SourceBatch& batch) {
 void AmqpSource::take(const AmqpMessage& message, SourceBatch& batch) {
     last_tag_ = message.tag;
     ++count_;
-    if (!config_.ignore_ids && names_an_event(message.id))
+    const bool known = !config_.ignore_ids && names_an_event(message.id);
+    if (known)
         id_.assign("id-").append(message.id);
     else
         id_.assign(std::to_string(since_us_)).append("-").append(std::to_string(count_));
@@ -72,7 +73,8 @@ void AmqpSource::take(const AmqpMessage& message, SourceBatch& batch) {
                .subject = message.routing_key,
                .whole_bytes = message.whole_bytes,
                .at_us = message.at_us != 0 ? message.at_us : clock_.wall_us(),
-               .trace = message.trace});
+               .trace = message.trace,
+               .again = message.redelivered && !known});
 }
 
 void AmqpSource::kept(std::uint64_t acknowledged) {

@@ -53,7 +53,9 @@ class AmqpSink final : public LinkSink {
 public:
     AmqpSink(const PeerDeps& deps, const LinkConfig& config, std::unique_ptr<AmqpWriter> writer);
 
-    bool ready() const override { return writer_->open() && !trouble(); }
+    bool ready() const override {
+        return writer_->open() && writer_->blocked_because().empty() && !trouble();
+    }
     void send(SinkText&& text) override;
     std::size_t turn(std::vector<SinkAnswer>& answers) override;
     std::size_t pending() const override { return bytes_.size() + refused_.size(); }

@@ -4,6 +4,7 @@
 #include "runtime/links/closing_thread.h"
 #include "runtime/links/file_access.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <condition_variable>
@@ -46,7 +47,8 @@ Settings kafka_settings(const LinkConfig& config) {
 }
 
 // Where we read is ours: nothing is committed, and what is not there is told, not passed over.
-void add_reader_settings(Settings& out) {
+void add_reader_settings(Settings& out, std::size_t read_ahead_bytes) {
+    const std::size_t half = read_ahead_bytes / 2;
     out["enable.auto.commit"] = "false";
     out["auto.offset.reset"] = "error";
     out["enable.partition.eof"] = "true";
@@ -54,8 +56,11 @@ void add_reader_settings(Settings& out) {
     out["isolation.level"] = "read_committed";
     out["check.crcs"] = "true";
     out["fetch.wait.max.ms"] = "100";
-    out["queued.max.messages.kbytes"] = std::to_string(kKafkaQueuedBytes >> 10);
-    out["fetch.max.bytes"] = std::to_string(kKafkaQueuedBytes);
+    out["queued.max.messages.kbytes"] = std::to_string(half >> 10);
+    out["fetch.max.bytes"] = std::to_string(half);
+    // A message that is longer comes all the same.
+    out["max.partition.fetch.bytes"] = std::to_string(std::min<std::size_t>(half, 1u << 20));
+    out["message.max.bytes"] = std::to_string(std::min<std::size_t>(half, 1u << 20));
     out["receive.message.max.bytes"] = std::to_string(64u << 20);
 }
 
@@ -309,8 +314,10 @@ public:
     }
     bool looked(KafkaLook& out) override {
         auto answer = handle_ ? handle_->looked() : std::nullopt;
-        if (answer) out = std::move(*answer);
-        return answer.has_value();
+        if (!answer) return false;
+        if (answer->error.empty()) came_up();
+        out = std::move(*answer);
+        return true;
     }
     void turn() override {
         if (!error_.empty()) return;
@@ -509,7 +516,7 @@ private:
 
 std::unique_ptr<KafkaReader> make_kafka_reader(const PeerDeps& deps, const LinkConfig& config) {
     Settings settings = kafka_settings(config);
-    add_reader_settings(settings);
+    add_reader_settings(settings, deps.read_ahead_bytes);
     return std::make_unique<LibKafkaReader>(deps, config, settings);
 }
 

@@ -5,7 +5,7 @@
 // Threads: one owner. What blocks (questions about the topic, the end) is done by another thread.
 // Lifetime: what it is made of ends on the closing thread, which outlives it. Texts of a message
 //           live until the next call of next().
-// Limits: kKafkaQueuedBytes are read ahead, and one answer of each broker more.
+// Limits: PeerDeps::read_ahead_bytes are read ahead, half of them an answer of each broker.
 // Failure: error() says why it can not be used any more.
 #pragma once
 
@@ -22,7 +22,6 @@
 
 namespace millrace::runtime {
 
-inline constexpr std::size_t kKafkaQueuedBytes = 4u << 20;
 inline constexpr std::int64_t kKafkaAnswerMs = 5'000;
 
 struct KafkaPartition {

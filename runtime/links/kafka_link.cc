@@ -212,6 +212,11 @@ bool KafkaSink::waits_for(pollfd& fd) const {
     return fd.fd >= 0;
 }
 
+std::string KafkaSink::down_words(const std::string& error) const {
+    const std::string& down = writer_->down_because();
+    return down.empty() ? error : error + "; " + down;
+}
+
 void KafkaSink::send(SinkText&& text) {
     ++pending_;
     std::string why = writer_->send(text);
@@ -242,17 +247,19 @@ std::size_t KafkaSink::turn(std::vector<SinkAnswer>& answers) {
         asked_ = false;
         there_ = look.error.empty() && look.there;
         absent_ = look.error.empty() && !look.there;
-        if (!look.error.empty()) fail(look.error);
+        if (!look.error.empty()) fail(down_words(look.error));
     }
+    // Brokers end what is idle: whether they are there is asked before it is trouble.
+    const bool idle_and_down = pending_ == 0 && !writer_->down_because().empty();
+    if (idle_and_down && !there_) fail(writer_->down_because());
     const std::int64_t now_ns = clock_.monotonic_ns();
-    if (!there_ && !asked_ && (asked_ns_ == 0 || now_ns - asked_ns_ > kLookNs)) {
+    const bool asks = !there_ || idle_and_down;
+    if (asks && !asked_ && (asked_ns_ == 0 || now_ns - asked_ns_ > kLookNs)) {
         asked_ = true;
         asked_ns_ = now_ns;
         writer_->look();
     }
     if (!writer_->error().empty()) fail(writer_->error());
-    // What is on its way may still arrive, once: the producer tries for as long as it is kept.
-    if (pending_ == 0 && !writer_->down_because().empty()) fail(writer_->down_because());
     return done;
 }
 

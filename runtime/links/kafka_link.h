@@ -94,6 +94,8 @@ public:
     bool waits_for(pollfd& fd) const override;
 
 private:
+    std::string down_words(const std::string& error) const;
+
     const core::Clock& clock_;
     std::unique_ptr<KafkaWriter> writer_;
     bool there_ = false, absent_ = false;

@@ -146,7 +146,11 @@ bool LinkAgent::may_run(const LinkRun& run) const {
 }
 
 PeerDeps LinkAgent::peer_deps() {
-    return {deps_.clock, &deps_.rules, &deps_.files, false, &closing_};
+    // Shared out among all links, since any of them may read.
+    const std::size_t ahead =
+        std::clamp(deps_.read_ahead_bytes / std::max<std::size_t>(1, runs_.size()),
+                   kReadAheadBytesMin, kReadAheadBytesMax);
+    return {deps_.clock, &deps_.rules, &deps_.files, false, &closing_, ahead};
 }
 
 core::Result<LinkConfig> LinkAgent::filled_config(const Link& link) {

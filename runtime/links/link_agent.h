@@ -57,6 +57,8 @@ public:
         courier::AddressRules rules;
         FileAccess files;
         LinkShaper* shaper = nullptr;  // null: links with a transform wait
+        // What all sources together may have read ahead, by libraries that do so.
+        std::size_t read_ahead_bytes = 64u << 20;
     };
     explicit LinkAgent(Deps deps);
     ~LinkAgent() override;

@@ -81,6 +81,7 @@ void LinkEvents::make_wrapped(const Link& link, const SourceBatch::Entry& entry)
     json.begin_object().field("eventId", id_).field("pattern", pattern_of(link, entry));
     append_source(json, link);
     append_key(json, entry);
+    if (entry.again) json.key("x-link").begin_object().field("redelivered", true).end_object();
     if (entry.at_us != 0) json.field("timestamp", core::format_timestamp(entry.at_us));
     if (link.config.format == LinkFormat::kText) {
         json.key("payload").begin_object().field("text", entry.text).end_object();

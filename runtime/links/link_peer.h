@@ -29,13 +29,18 @@ namespace millrace::runtime {
 class ClosingThread;
 class FileAccess;
 
+// What is read before it is taken, where a library reads ahead.
+inline constexpr std::size_t kReadAheadBytesMax = 8u << 20;
+inline constexpr std::size_t kReadAheadBytesMin = 256u << 10;
+
 // What a peer is made with. Texts of `config` have their secrets filled in.
 struct PeerDeps {
     const core::Clock* clock = nullptr;
     const courier::AddressRules* rules = nullptr;
     const FileAccess* files = nullptr;
     bool probes = false;  // whether it could be used is all that is asked: nothing is made
-    ClosingThread* closing = nullptr;  // for libraries whose end takes time
+    ClosingThread* closing = nullptr;                   // for libraries whose end takes time
+    std::size_t read_ahead_bytes = kReadAheadBytesMax;  // what a library may hold of a source
 };
 
 struct PeerTrouble {

@@ -26,15 +26,18 @@ public:
         std::int64_t at_us = 0;         // when the peer took it; 0: it does not say
         std::string_view trace{};       // as TraceHeaders tells it; empty: none
         std::string_view key{};         // whose order the peer keeps, where it has such
+        // The peer has given it before, and nothing tells whether it became an event then.
+        bool again = false;
     };
 
     void add(std::string_view id, std::string_view text, std::uint64_t whole_bytes,
              std::int64_t at_us, std::string_view subject = {}, std::string_view trace = {}) {
-        add({id, text, subject, whole_bytes, at_us, trace, {}});
+        add({id, text, subject, whole_bytes, at_us, trace, {}, false});
     }
     void add(const Entry& entry) {
         places_.push_back({bytes_.size(), entry.id.size(), entry.text.size(), entry.subject.size(),
-                           entry.trace.size(), entry.key.size(), entry.whole_bytes, entry.at_us});
+                           entry.trace.size(), entry.key.size(), entry.whole_bytes, entry.at_us,
+                           entry.again});
         bytes_.append(entry.id).append(entry.text).append(entry.subject).append(entry.trace);
         bytes_.append(entry.key);
     }
@@ -54,6 +57,7 @@ public:
         out.key = next(at.key_bytes);
         out.whole_bytes = at.whole_bytes;
         out.at_us = at.at_us;
+        out.again = at.again;
         return out;
     }
     std::size_t size() const { return places_.size(); }
@@ -95,6 +99,7 @@ private:
         std::size_t key_bytes = 0;
         std::uint64_t whole_bytes = 0;
         std::int64_t at_us = 0;
+        bool again = false;
     };
     std::string bytes_;
     std::vector<Place> places_;

@@ -168,6 +168,12 @@ class Client:
                 return out
             out.append(self.content())
 
+    def hold(self, queue):
+        """Takes one and does not acknowledge it."""
+        self.method(1, GET, b"\0\0" + short(queue) + b"\0")
+        self.expect(GET_OK)
+        return self.content()
+
     def consume(self, queue, count):
         """So many, acknowledged: quicker than take_all."""
         self.call(1, CONSUME, b"\0\0" + short(queue) + short("") + b"\x02" + table({}))  # no acknowledgement

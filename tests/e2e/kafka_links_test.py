@@ -128,6 +128,14 @@ class Sources(KafkaCase):
         harness.wait_until("a text", lambda: self.count(late) == 1)
         self.assertEqual(self.server.all_events(late)[0]["payload"], {"text": "hello"})
 
+    def test_what_is_too_long_for_an_event_is_a_letter_and_reading_goes_on(self):
+        pattern, topic = self.unique("kafka.long"), self.topic(1)
+        self.kafka.put(topic, 0, [json.dumps({"x": "y" * 2_500_000}), '{"n":0}'])
+        id = self.source(topic, format="payload", pattern=pattern)
+        self.wait_numbers(pattern, 1)
+        letter = next(l for l in self.server.items("/v2/dlq") if l["event"]["source"]["id"] == id)
+        self.assertEqual(letter["event"]["x-link"]["bytes"], 2_500_008)
+
     def test_an_envelope_keeps_its_own_key(self):
         pattern, topic = self.unique("kafka.c"), self.topic(1)
         self.kafka.put(topic, 0, [self.envelope(pattern, 0), self.envelope(pattern, 1, partitionKey="own")], key="k")

@@ -68,6 +68,7 @@ static void begin(void) {
     /* The clients beside the cluster hang on it by the library's own hook: a producer whose brokers are these. */
     set(conf, "test.mock.num.brokers", "2");
     set(conf, "linger.ms", "1");
+    set(conf, "message.max.bytes", "4000000");
     set(conf, "queue.buffering.max.messages", "1000000");
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     producer = make(RD_KAFKA_PRODUCER, conf);

@@ -131,6 +131,18 @@ TEST_F(AmqpSourceTest, IdsThatNameNoEventAreNotTaken) {
     EXPECT_EQ(turn(), "1700000000000000-1=4;");
 }
 
+TEST_F(AmqpSourceTest, OnlyWhatNothingIsKnownByIsSaidToComeAgain) {
+    open();
+    message(1, "x", "a");
+    message(2, "", "b");
+    message(3, "", "c");
+    queue_.messages[0].redelivered = queue_.messages[1].redelivered = true;
+    turn();
+    EXPECT_FALSE(batch_[0].again);
+    EXPECT_TRUE(batch_[1].again);
+    EXPECT_FALSE(batch_[2].again);
+}
+
 TEST_F(AmqpSourceTest, WhatTheBrokerSaysIsTroubleThatMayPass) {
     queue_.open = false;
     open();
@@ -182,6 +194,7 @@ TEST(AmqpSink, AnswersEachTextOnce) {
     EXPECT_EQ(sink.unsent(), 0U);
     queue.blocked = "low on memory";
     EXPECT_EQ(sink.waits_because(), "low on memory");
+    EXPECT_FALSE(sink.ready());
 }
 
 }  // namespace

@@ -374,8 +374,16 @@ TEST(KafkaSink, KeepsItsProducerWhileSomethingIsOnItsWay) {
     sink.turn(answers);
     EXPECT_FALSE(sink.trouble());
     script.answers.push_back({1, "timed out"});
+    // Nothing is on its way any more: are they there?
+    script.answer.reset();
+    clock.advance_us(2'000'000);
     sink.turn(answers);
-    EXPECT_TRUE(sink.trouble());
+    EXPECT_FALSE(sink.trouble());
+    EXPECT_TRUE(script.asked);
+    script.answer = KafkaLook{"no broker answers", false, {}};
+    sink.turn(answers);
+    ASSERT_TRUE(sink.trouble());
+    EXPECT_EQ(sink.trouble()->why, "no broker answers; all brokers are down");
 }
 
 }  // namespace
