@@ -39,6 +39,11 @@ enum class MetricKind : std::uint8_t { kCounter, kGauge, kHistogram };
     X(kHttpConnections, "millrace_http_connections", kGauge, "", "Open HTTP connections")          \
     X(kSocketConnections, "millrace_socket_connections", kGauge, "",                               \
       "Open NDJSON socket connections")                                                            \
+    X(kGrpcCalls, "millrace_grpc_calls_total", kCounter, "=method,=status",                        \
+      "gRPC calls that have ended, by the method's and the status's name")                         \
+    X(kGrpcCallsOpen, "millrace_grpc_calls_open", kGauge, "", "gRPC calls under way")              \
+    X(kHttp2Ended, "millrace_http2_connections_ended_total", kCounter, "=why",                     \
+      "HTTP/2 connections ended for what came on them: flood, headers or protocol")                \
     X(kConnectionsRefused, "millrace_connections_refused_total", kCounter, "=face",                \
       "Connections or requests turned away because there was no room for them")                    \
     X(kBytesReceived, "millrace_received_bytes_total", kCounter, "",                               \

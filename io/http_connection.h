@@ -67,7 +67,7 @@ public:
 
 private:
     // kDiscard: nothing more is read from this client; what comes is thrown away until it closes.
-    // kUpgraded: what comes is no HTTP.
+    // kUpgraded: what comes is no HTTP; or HTTP/2.
     enum class InState : std::uint8_t { kHead, kBody, kChunks, kDiscard, kUpgraded };
     enum class AnswerState : std::uint8_t { kWaiting, kReady, kStreaming, kStreamEnded };
 
@@ -91,6 +91,7 @@ private:
     bool process_body(std::string_view& input);
     bool process_chunks(std::string_view& input);
     bool pass_on(std::string_view& input);
+    bool take_preface(std::string_view head);
     void begin_request(std::string_view head, std::string_view& rest);
     void begin_body(std::string_view head, std::string_view& rest);
     void deliver();
@@ -159,6 +160,7 @@ private:
     std::size_t body_counted_ = 0;  // in the server's count of what is coming in
     std::size_t body_bytes_max_ = 0;
     std::string answer_lines_;  // of the request being read
+    bool http2_ = false;      // kUpgraded by its preface
     ChunkedDecoder chunks_;
     std::int64_t header_started_ns_ = 0;
     std::int64_t body_started_ns_ = 0;

@@ -45,7 +45,7 @@ bool HttpConnection::start(int socket, const Peer& peer, bool spare,
         false;
     late_ = server_.draining;
     spare_ = spare;
-    giving_way_ = false;
+    giving_way_ = http2_ = false;
     scanner_.reset();
     header_started_ns_ = 0;
     discarded_bytes_ = 0;
@@ -162,15 +162,32 @@ bool HttpConnection::process_head(std::string_view& input) {
         return true;
     }
     const std::string_view head = input.substr(0, scanner_.head_bytes());
-    input.remove_prefix(head.size());
     scanner_.reset();
     begin_request(head, input);
     return true;
 }
+    if (take_preface(head)) return true;
+    input.remove_prefix(head.size());
 
 void HttpConnection::begin_request(std::string_view head, std::string_view& rest) {
     ParsedHead& parsed = server_.parsed;
     answer_lines_.clear();
+// What looks like a head is how HTTP/2 begins; the rest of its preface is the session's to check.
+bool HttpConnection::take_preface(std::string_view head) {
+    constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\n";
+    if (head.size() != kPreface.size() || head != kPreface) return false;
+    if (first_sequence_ != 1 || !answers_.empty() || late_ || spare_) return false;
+    const StreamToken token{RequestToken{index_, generation_, first_sequence_}};
+    if (!server_.handler.on_preface(token, peer_, stream_.peer_names())) return false;
+    Answer& answer = push_answer();
+    answer.state = AnswerState::kStreaming;
+    answer.keep_alive = false;
+    answer.last = true;
+    in_ = InState::kUpgraded;
+    http2_ = true;
+    return true;
+}
+
     if (auto ok = parse_head(head, parsed); !ok) return refuse(ok.error());
     if (!admit()) return;
     if (parsed.chunked || parsed.content_length > 0) return begin_body(head, rest);

@@ -291,6 +291,11 @@ void HttpConnection::offer_drain() {
 }
 
 // ---- sending and the end
+    if (http2_ && in_ == InState::kUpgraded && !answers_.empty()) {
+        server_.handler.on_going_away(
+            StreamToken{RequestToken{index_, generation_, first_sequence_}});
+        return;
+    }
 
 void HttpConnection::on_flush() {
     if (carry_ && may_process() && in_ != InState::kDiscard) process_carry();

@@ -1,7 +1,7 @@
 // What: HTTP/1.1 on a reactor: keep-alive, pipelining (answers leave in the order of the requests,
 //       whatever order they are given in), chunked bodies, Expect: 100-continue, HEAD, limits and
 //       deadlines, streamed responses. All answers of one duty cycle of a connection leave in one
-//       send.
+//       send. A connection that begins with HTTP/2's preface is the handler's, if it takes it.
 // Threads: the reactor's, for everything. A reply that is made elsewhere comes back by the caller's
 //       own queue.
 // Lifetime: reactor > server; handler outlives the server.
@@ -94,6 +94,13 @@ public:
     // Nothing is left of the connection with this number (RequestToken::connection).
     virtual void on_connection_closed(std::uint32_t) {}
 };
+    // The connection begins with the preface of HTTP/2. True: it is taken, as if it had been
+    // upgraded: the preface is the first that comes to on_stream_bytes, end_stream() closes it.
+    virtual bool on_preface(StreamToken, const Peer&, std::span<const std::string> /*peer_names*/) {
+        return false;
+    }
+    // Of one that was taken: the server drains. The handler ends it, when what is under way is done.
+    virtual void on_going_away(StreamToken) {}
 
 struct HttpCounters {
     std::uint64_t accepted = 0, refused = 0, closed = 0;

@@ -68,7 +68,8 @@ EdgeHttp::EdgeHttp(EdgeHost& host, const api::Api& api, const EdgeIdentity& iden
       edges_(edges),
       hasher_(hasher),
       console_(console),
-      hooks_(sources, host.clock()) {}
+      hooks_(sources, host.clock()),
+      grpc_(host, identity, hasher) {}
 
 // The one place where a request gets its principal and where the principal is held against the
 // scope of what it asks for.
@@ -256,6 +257,7 @@ void EdgeHttp::take_graphql(io::Request& request, api::RouteId route) {
 
 // Of a stream of events nothing but control frames means anything.
 void EdgeHttp::on_stream_bytes(io::StreamToken stream, std::string_view bytes) {
+    if (grpc_.has(stream.request)) return grpc_.take(stream, bytes);
     EdgeSockets::Reply reply = sockets_.take(stream, bytes);
     for (std::string& message : reply.messages) {
         if (reply.ends || host_.stream_message(stream, std::move(message))) continue;

@@ -8,7 +8,9 @@
 #include "io/http_server.h"
 #include "runtime/api/api.h"
 #include "runtime/api/console_file.h"
+#include "runtime/edge/edge_grpc.h"
 #include "runtime/edge/edge_hooks.h"
+#include "runtime/edge/edge_host.h"
 #include "runtime/edge/edge_identity.h"
 #include "runtime/edge/edge_sockets.h"
 #include "runtime/edge/ingestor.h"
@@ -23,66 +25,44 @@
 
 namespace millrace::runtime {
 
-// What the faces of a shard ask of it. Declared here, by its users.
-class EdgeHost {
-public:
-    virtual ~EdgeHost() = default;
-    // A fresh request, to be filled and given to start() or drop().
-    virtual IngestRequest& take_request() = 0;
-    virtual void drop(IngestRequest& request) = 0;
-    // Sends the parsed items to their homes; the answer follows.
-    virtual void start(IngestRequest& request) = 0;
-    virtual Ingestor& ingestor() = 0;
-    virtual store::PoolSet& pools() = 0;
-    // Why no event is taken now; empty code path when all is well.
-    virtual core::Status admit() = 0;
-    // How long what is on its way will take, at the pace of the last seconds: when to come again.
-    virtual std::int64_t drain_seconds() const = 0;
-    // The server is ending: only questions about its state are answered.
-    virtual bool draining() const = 0;
-    virtual store::Durability default_durability() const = 0;
-    virtual const core::Clock& clock() const = 0;
-    // To the API thread; the answer comes back through HttpServer::respond on this shard.
-    virtual void forward(api::ApiRequest&& request, io::RequestToken token) = 0;
-    // To a lane; the answer comes back through EdgeHttp::hook_transformed on this shard.
-    virtual void transform_hook(std::unique_ptr<HookTransform> transform) = 0;
-    // Opens a stream of events; `accept`: of a WebSocket, what its handshake is answered with.
-    virtual void open_stream(const io::Request& request, api::RouteId route,
-                             const identity::Principal& principal, std::string accept) = 0;
-    // A message of a stream that takes them. False: too many wait.
-    virtual bool stream_message(io::StreamToken stream, std::string&& text) = 0;
-    virtual void stream_drained(io::StreamToken stream) = 0;
-    virtual void stream_closed(io::StreamToken stream) = 0;
-};
-
-inline core::Error shutting_down() {
-    return core::Error(core::ErrorCode::kUnavailable, "the server is shutting down").retry_after(5);
-}
-
 class EdgeHttp final : public io::HttpHandler {
 public:
     EdgeHttp(EdgeHost& host, const api::Api& api, const EdgeIdentity& identity,
              const SourceBook& sources, const EdgeBook& edges, const store::Hasher& hasher,
              api::ConsoleFiles console = {});
-    void attach(io::HttpServer& server) { server_ = &server; }
+    void attach(io::HttpServer& server, const io::HttpLimits& limits) {
+        server_ = &server;
+        grpc_.attach(server, limits);
+    }
 
     void on_head(const io::Request& request, io::HeadDecision& decision) override;
     void on_request(io::Request& request) override;
-    void on_stream_drain(io::StreamToken stream) override { host_.stream_drained(stream); }
+    void on_stream_drain(io::StreamToken stream) override {
+        grpc_.has(stream.request) ? grpc_.drained(stream) : host_.stream_drained(stream);
+    }
     void on_stream_close(io::StreamToken stream) override {
+        if (grpc_.has(stream.request)) return grpc_.forget(stream.request.connection);
         sockets_.forget(stream);
         host_.stream_closed(stream);
     }
+    bool on_preface(io::StreamToken connection, const io::Peer& peer,
+                    std::span<const std::string> peer_names) override {
+        grpc_.open(connection, peer, peer_names);
+        return true;
+    }
+    void on_going_away(io::StreamToken connection) override { grpc_.go_away(connection); }
     void on_stream_bytes(io::StreamToken stream, std::string_view bytes) override;
     std::int64_t busy_seconds() const override { return host_.drain_seconds(); }
     void on_connection_closed(std::uint32_t connection) override {
         sockets_.forget(connection);
+        grpc_.forget(connection);
         if (connection < held_.size()) held_[connection] = {};
     }
 
     // Every home has answered.
     void finish(IngestRequest& request);
     void hook_transformed(HookTransform& transform);
+    EdgeGrpc& grpc() { return grpc_; }
 
 private:
     // What is known of a request since its head has come: who asks, for what, and whether they may.
@@ -120,6 +100,7 @@ private:
     const api::ConsoleFiles console_;
     EdgeHooks hooks_;
     EdgeSockets sockets_;
+    EdgeGrpc grpc_;
     io::HttpServer* server_ = nullptr;
     Gate gate_;                                   // of the request whose head came last
     std::vector<identity::HeldConnection> held_;  // by connection: whose it counts as

@@ -1,7 +1,7 @@
 #include "runtime/edge/edge_lines.h"
 
+#include "runtime/edge/what_fits.h"
 #include "runtime/event/error_place.h"
-#include "runtime/identity/limits.h"
 #include "store/log/durability_text.h"
 
 #include <algorithm>
@@ -68,28 +68,9 @@ core::Status EdgeLines::take(IngestRequest& request, const identity::Principal& 
         !read)
         return read;
     const std::int64_t now_ns = host_.clock().monotonic_ns();
-    if (!identity::take_quota(principal, static_cast<std::int64_t>(request.items.size()),
-                              static_cast<std::int64_t>(lines.size()), now_ns))
-        take_what_fits(request, principal, now_ns);
+    if (const auto last = take_what_fits(request, principal, now_ns))
+        identity_.note(*last, principal, principal.peer, "line socket", now_ns);
     return {};
-}
-
-// How many lines are read at once is no business of the client's: each is held against the quota
-// for itself, in their order.
-void EdgeLines::take_what_fits(IngestRequest& request, const identity::Principal& principal,
-                               std::int64_t now_ns) const {
-    std::vector<std::uint32_t> refused;
-    core::Error last;
-    for (std::uint32_t i = 0; i < request.items.size(); ++i) {
-        const auto bytes = static_cast<std::int64_t>(request.items[i].input.raw.size());
-        auto taken = identity::take_quota(principal, 1, bytes, now_ns);
-        if (taken) continue;
-        if (refused.empty()) last = taken.error();
-        refused.push_back(i);
-        request.rejected.push_back({request.items[i].entry, std::move(taken.error())});
-    }
-    if (!refused.empty()) identity_.note(last, principal, principal.peer, "line socket", now_ns);
-    request.leave_out(refused);
 }
 
 void EdgeLines::on_lines(io::LineBatch&& batch) {

@@ -48,8 +48,6 @@ private:
         }
     };
     core::Status take(IngestRequest& request, const identity::Principal& principal);
-    void take_what_fits(IngestRequest& request, const identity::Principal& principal,
-                        std::int64_t now_ns) const;
     void acknowledge(io::LineToken connection, store::Durability durability);
 
     EdgeHost& host_;

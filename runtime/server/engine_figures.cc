@@ -48,6 +48,8 @@ void EngineServices::add_gauges() {
                            over_shards([](const Shard& s) { return s.http_connections(); }));
     metrics.gauge_callback(Metric::kSocketConnections,
                            over_shards([](const Shard& s) { return s.line_connections(); }));
+    metrics.gauge_callback(Metric::kGrpcCallsOpen,
+                           over_shards([](const Shard& s) { return s.grpc_calls(); }));
     metrics.gauge_callback(Metric::kLanesCold,
                            over_shards([](const Shard& s) { return s.cold() ? 1 : 0; }));
     metrics.gauge_callback(Metric::kKeysWaiting, [this] {

@@ -50,6 +50,7 @@ void EngineServices::connect(api::Api& api, Feeder& feeder, std::span<Shard* con
     changes_.connect(shards_, scheduler);
     make_tail();
     make_graphql();
+    make_grpc();
     make_stats_tail();
     add_gauges();
     bury_leftovers();

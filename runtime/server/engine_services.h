@@ -12,6 +12,7 @@
 #include "runtime/delivery/call_queue.h"
 #include "runtime/delivery/lane.h"
 #include "runtime/graphql/graphql_streams.h"
+#include "runtime/grpc/grpc_streams.h"
 #include "runtime/server/action_calls.h"
 #include "runtime/server/behind_orders.h"
 #include "runtime/server/change_spread.h"
@@ -205,6 +206,9 @@ public:
     void stream_drained(core::ShardId shard, io::StreamToken stream) override;
     void stream_closed(core::ShardId shard, io::StreamToken stream) override;
     void events_durable() override {
+    bool open_subscription(core::ShardId shard, io::RequestToken call,
+                           const identity::Principal& principal,
+                           grpc::SubscribeAsk&& ask) override;
         if (streams_open_.load(std::memory_order_relaxed)) deps_.conductor->wake();  // a hint
     }
 
@@ -225,6 +229,7 @@ private:
     void make_tail();
     void make_graphql();
     void make_stats_tail();
+    void make_grpc();
     std::size_t sample_stats();
     void begin_events(core::ShardId shard, io::RequestToken token, const std::string& accept,
                       std::string_view protocol, std::function<void(bool)> begun);
@@ -253,6 +258,7 @@ private:
     std::unique_ptr<EventTail> tail_;
     std::unique_ptr<graphql::GraphqlStreams> graphql_;
     std::atomic<std::size_t> message_bytes_{0};  // of its messages that wait for the conductor
+    std::unique_ptr<grpc::GrpcStreams> grpc_;
     StatsSeries series_;
     std::unique_ptr<StatsTail> stats_tail_;
     std::int64_t sampled_ns_ = 0;

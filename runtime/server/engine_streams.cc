@@ -75,6 +75,16 @@ bool EngineServices::stream_message(core::ShardId shard, io::StreamToken stream,
 }
 
 // Figures are of the whole server.
+bool EngineServices::open_subscription(core::ShardId shard, io::RequestToken call,
+                                       const identity::Principal& principal,
+                                       grpc::SubscribeAsk&& ask) {
+    const auto asked = std::make_shared<grpc::SubscribeAsk>(std::move(ask));
+    streams_open_.store(true, std::memory_order_relaxed);
+    return deps_.conductor->post([this, shard, call, principal, asked] {
+        grpc_->open(shard, call, principal, std::move(*asked));
+    });
+}
+
 void EngineServices::open_stats(core::ShardId shard, const io::Request& request,
                                 const identity::Principal& principal) {
     io::HttpServer& http = shards_[shard.value]->http();
@@ -203,6 +213,22 @@ void EngineServices::make_graphql() {
 void EngineServices::make_stats_tail() {
     StatsTail::Deps deps;
     deps.clock = deps_.clock;
+void EngineServices::make_grpc() {
+    grpc::GrpcStreams::Deps deps;
+    deps.tail = tail_.get();
+    deps.begin = [this](core::ShardId shard, io::RequestToken call) {
+        shards_[shard.value]->post([this, shard, call](Shard& edge) {
+            // It may have ended before its stream was there.
+            if (!edge.grpc().begin(call)) stream_closed(shard, {call});
+        });
+    };
+    deps.end = [this](core::ShardId shard, io::RequestToken call, grpc::CallStatus status) {
+        shards_[shard.value]->post(
+            [call, status = std::move(status)](Shard& edge) { edge.grpc().end(call, status); });
+    };
+    grpc_ = std::make_unique<grpc::GrpcStreams>(std::move(deps));
+}
+
     deps.edge = stream_edge();
     stats_tail_ = std::make_unique<StatsTail>(std::move(deps));
 }
@@ -229,7 +255,7 @@ void EngineServices::write_events(core::ShardId shard, io::RequestToken token, s
                                   std::function<void(io::WriteOutcome)> written) {
     shards_[shard.value]->post(
         [this, token, bytes = std::move(bytes), written = std::move(written)](Shard& edge) {
-            const io::WriteOutcome outcome = edge.http().stream_write({token}, bytes);
+            const io::WriteOutcome outcome = edge.stream_write(token, bytes);
             deps_.conductor->post_answer([written, outcome] { written(outcome); });
         });
 }

@@ -26,6 +26,7 @@ Shard::Shard(Deps deps)
     : deps_(std::move(deps)),
       name_("shard-" + std::to_string(deps_.number.value)),
       metrics_(*deps_.metrics),
+      grpc_figures_(metrics_.role),
       requests_(deps_.shards, deps_.request_bytes_kept_max),
       ingestor_({.shard = deps_.number,
                  .shards = deps_.shards,
@@ -73,7 +74,7 @@ Shard::Shard(Deps deps)
                    rows.put_cursor(kDeliveryCursor, {deps_.number, cursor_written_});
                }}),
       cursor_written_(deps_.database->cursor(kDeliveryCursor, deps_.number)) {
-    edge_http_.attach(*http_);
+    edge_http_.attach(*http_, deps_.http);
     edge_lines_.attach(*lines_);
 }
 
@@ -136,6 +137,7 @@ std::size_t Shard::do_work() {
     done += commit_.do_work();
     done += dispatch_->do_work();
     done += send_outbox();
+    done += grpc().do_work();
     watch_pressure();
     publish_figures();
     return done;
@@ -143,8 +145,8 @@ std::size_t Shard::do_work() {
 
 void Shard::wait(std::int64_t timeout_us) {
     ingestor_.offline();
-    deps_.reactor->poll(
-        late_gate_.sleep_limit_us(rounds_.sleep_limit_us(commit_.sleep_limit_us(timeout_us))));
+    deps_.reactor->poll(grpc().sleep_limit_us(
+        late_gate_.sleep_limit_us(rounds_.sleep_limit_us(commit_.sleep_limit_us(timeout_us)))));
 }
 
 void Shard::publish_figures() {
@@ -159,6 +161,8 @@ void Shard::publish_figures() {
     tell_refused(http.refused + http.turned_away, lines_->counters().refused);
     http_connections_.store(http_->connections(), std::memory_order_relaxed);
     line_connections_.store(lines_->connections(), std::memory_order_relaxed);
+    grpc_figures_.count(edge_http_.grpc().tally());
+    grpc_calls_.store(edge_http_.grpc().tally().open_calls, std::memory_order_relaxed);
     edge_idle_.store(http_->undrained() + lines_->connections() == 0 && requests_.in_use() == 0,
                      std::memory_order_release);
     commit_idle_.store(commit_.idle() && backlog_.empty() && requests_.in_use() == 0,
@@ -366,6 +370,7 @@ void Shard::finish(IngestRequest& request) {
         case IngestOrigin::kHttp: edge_http_.finish(request); break;
         case IngestOrigin::kLine: edge_lines_.finish(request); break;
         case IngestOrigin::kLane: {
+        case IngestOrigin::kGrpc: grpc().finish(request); break;
             count_duplicates(request);
             // Events with a key of another shard are in its log now: the rows may follow.
             const std::unique_ptr<LaneResult> result(std::exchange(request.lane_result, nullptr));
@@ -613,6 +618,10 @@ void Shard::open_stream(const io::Request& request, api::RouteId route,
     deps_.uplink->open_stream(deps_.number, request, route, principal, std::move(accept));
 }
 bool Shard::stream_message(io::StreamToken stream, std::string&& text) {
+bool Shard::open_subscription(io::RequestToken call, const identity::Principal& principal,
+                              grpc::SubscribeAsk&& ask) {
+    return deps_.uplink->open_subscription(deps_.number, call, principal, std::move(ask));
+}
     return deps_.uplink->stream_message(deps_.number, stream, std::move(text));
 }
 void Shard::stream_drained(io::StreamToken stream) {

@@ -25,6 +25,7 @@
 #include "runtime/edge/ingestor.h"
 #include "runtime/edge/late_gate.h"
 #include "runtime/edge/place_gate.h"
+#include "runtime/server/grpc_figures.h"
 #include "runtime/shard/identity_keeper.h"
 #include "runtime/shard/keeper_rounds.h"
 #include "runtime/shard/place_look.h"
@@ -66,6 +67,10 @@ public:
     // False: too many wait.
     virtual bool stream_message(core::ShardId shard, io::StreamToken stream,
                                 std::string&& text) = 0;
+    // False: too many wait.
+    virtual bool open_subscription(core::ShardId shard, io::RequestToken call,
+                                   const identity::Principal& principal,
+                                   grpc::SubscribeAsk&& ask) = 0;
     virtual void stream_drained(core::ShardId shard, io::StreamToken stream) = 0;
     virtual void stream_closed(core::ShardId shard, io::StreamToken stream) = 0;
     // New events are durable: streams may go on.
@@ -138,6 +143,11 @@ public:
     // The same, of a request's places. Any thread.
     void looked(IngestRequest& request);
     io::HttpServer& http() { return *http_; }
+    EdgeGrpc& grpc() { return edge_http_.grpc(); }
+    // To a connection's stream, or to a gRPC call.
+    io::WriteOutcome stream_write(io::RequestToken token, std::string_view bytes) {
+        return grpc().has(token) ? grpc().write(token, bytes) : http_->stream_write({token}, bytes);
+    }
     void hook_transformed(HookTransform&& transform) { edge_http_.hook_transformed(transform); }
 
     // Any thread; as of the last duty cycle.
@@ -158,6 +168,7 @@ public:
     std::size_t line_connections() const {
         return line_connections_.load(std::memory_order_relaxed);
     }
+    std::size_t grpc_calls() const { return grpc_calls_.load(std::memory_order_relaxed); }
     // Stages of going down, asked for with post().
     void drain_edge();
     void stop_listening() { http_->stop_listening(); }
@@ -185,6 +196,8 @@ public:
     void open_stream(const io::Request& request, api::RouteId route,
                      const identity::Principal& principal, std::string accept) override;
     bool stream_message(io::StreamToken stream, std::string&& text) override;
+    bool open_subscription(io::RequestToken call, const identity::Principal& principal,
+                           grpc::SubscribeAsk&& ask) override;
     void stream_drained(io::StreamToken stream) override;
     void stream_closed(io::StreamToken stream) override;
 
@@ -242,6 +255,7 @@ private:
     Deps deps_;
     const std::string name_;
     ShardMetrics metrics_;
+    GrpcFigures grpc_figures_;
     RequestPool requests_;
     Ingestor ingestor_;
     EdgeHttp edge_http_;
@@ -296,6 +310,7 @@ private:
     std::atomic<bool> commit_idle_{true};
     std::atomic<std::size_t> http_connections_{0};
     std::atomic<std::size_t> line_connections_{0};
+    std::atomic<std::size_t> grpc_calls_{0};
 };
 
 }  // namespace millrace::runtime

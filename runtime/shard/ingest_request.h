@@ -73,14 +73,14 @@ struct RejectedEntry {
     std::string errors = {};  // all that a schema found: a JSON array; empty: no schema spoke
 };
 
-enum class IngestOrigin : std::uint8_t { kHttp, kLine, kLane };
+enum class IngestOrigin : std::uint8_t { kHttp, kLine, kLane, kGrpc };
 enum class ReplyIds : std::uint8_t { kInclude, kLeaveOut };
 enum class MustAsk : std::uint8_t { kNo, kYes };
 enum class Atomicity : std::uint8_t { kEachEntry, kAllOrNone };
 
 struct IngestRequest {
     IngestOrigin origin = IngestOrigin::kHttp;
-    io::RequestToken http;
+    io::RequestToken http;  // kGrpc: the call; line_first is the number of its batch
     io::LineToken line;
     std::uint64_t line_first = 0;
     std::uint64_t line_count = 0;
