@@ -120,6 +120,8 @@ class Rules(TlsCase):
         self.assertEqual(self.connect(context=context).socket.selected_alpn_protocol(), "http/1.1")
         context = self.root.context()
         context.set_alpn_protocols(["h2"])
+        self.assertEqual(self.connect(context=context).socket.selected_alpn_protocol(), "h2")
+        context.set_alpn_protocols(["spdy/3"])
         with self.assertRaisesRegex(ssl.SSLError, "(?i)no.application.protocol"):
             self.connect(context=context)
         context = self.root.context()

@@ -26,6 +26,7 @@ packages_test() {
     packages_links
     echo json-schema-test-suite  # draft 7, as its authors understand it
     echo zsh=zsh fish=fish  # what completes their lines
+    echo protobuf-compiler=protoc python3-grpcio python3-protobuf  # who judges our gRPC
 }
 
 # The peers that links are tried against.
