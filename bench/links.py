@@ -2,11 +2,12 @@
 """How fast links are: a file and streams of Redis and NATS read into the log, and streams written by deliveries.
 
 Question: how many entries a second does a source read that are there when it begins, to the last of them
-acknowledged by its commit; how many deliveries a second does a sink take? Unit: entries/s.
+acknowledged by its commit, with a script that reshapes them too; how many deliveries a second does a sink take, and
+how many events one that sends the log by itself (mode `stream`)? Unit: entries/s.
 Budget: a stream of Redis >= 300,000/s, of NATS >= 200,000/s; into one of NATS >= 100,000/s; beside the peer on
 the same cores.
 
-    bench/links.py [--entries 1000000] [--sent 200000] [--only file|redis|nats]
+    bench/links.py [--entries 1000000] [--sent 200000] [--only file|script|redis|nats]
 
 By hand; needs redis-server and nats-server (tools/setup bench).
 """
@@ -114,6 +115,25 @@ def measure_file(server, folder, options):
         "id": "file", "direction": "in", "type": "file", "config": {"path": os.path.join(folder, "events")}}))
 
 
+def measure_script(server, folder, options):
+    script = server.call("POST", "/v2/scripts", {
+        "name": "t", "source": "return function(e) return {payload = {n = e.payload.n, customer = e.payload.customer}} end"})
+    with open(os.path.join(folder, "events"), "wb") as file:
+        for n in range(options.sent):
+            file.write(event(n) + b"\n")
+    server.measure("a file, reshaped by a script", "file", "taken", options.sent, lambda: server.call(
+        "POST", "/v2/links", {"id": "file", "direction": "in", "type": "file", "transformScriptId": script["id"],
+                              "config": {"path": os.path.join(folder, "events")}}))
+
+
+def measure_stream(server, what, kind, config, options, peer):
+    """What is in the log already, by itself."""
+    pattern = "sent." + kind
+    server.measure(what, "log-" + kind, "sent", options.sent, lambda: server.call("POST", "/v2/links", {
+        "id": "log-" + kind, "direction": "out", "type": kind, "mode": "stream",
+        "config": {**config, "pattern": pattern, "from": "start"}}), peer)
+
+
 def measure_sink(server, what, kind, config, options, peer):
     server.call("POST", "/v2/links", {"id": "out-" + kind, "direction": "out", "type": kind, "config": config})
     pattern = "sent." + kind
@@ -138,6 +158,7 @@ def measure_redis(server, folder, options):
         server.measure("a stream of Redis", "redis", "taken", options.entries, lambda: server.call("POST", "/v2/links", {
             "id": "redis", "direction": "in", "type": "redis", "config": {**config, "stream": "in"}}), redis)
         measure_sink(server, "deliveries to a stream of Redis", "redis", {**config, "stream": "out"}, options, redis)
+        measure_stream(server, "the log to a stream of Redis", "redis", {**config, "stream": "log"}, options, redis)
     finally:
         common.end(redis)
 
@@ -153,6 +174,9 @@ def measure_nats(server, folder, options):
             "id": "nats", "direction": "in", "type": "nats", "config": {**config, "stream": "in"}}), nats.process)
         measure_sink(server, "deliveries to a stream of NATS", "nats",
                      {**config, "stream": "out", "subject": "out.a"}, options, nats.process)
+        nats.create("log")
+        measure_stream(server, "the log to a stream of NATS", "nats",
+                       {**config, "stream": "log", "subject": "log.a"}, options, nats.process)
     finally:
         common.end(nats.process)
 
@@ -161,9 +185,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--entries", type=int, default=1_000_000)
     parser.add_argument("--sent", type=int, default=200_000)
-    parser.add_argument("--only", choices=("file", "redis", "nats"))
+    parser.add_argument("--only", choices=("file", "script", "redis", "nats"))
     options = parser.parse_args()
-    for name, measure in (("file", measure_file), ("redis", measure_redis), ("nats", measure_nats)):
+    for name, measure in (("file", measure_file), ("script", measure_script), ("redis", measure_redis), ("nats", measure_nats)):
         if options.only not in (None, name):
             continue
         folder = tempfile.mkdtemp(prefix="millrace-links-bench-")
