@@ -48,7 +48,7 @@ Settings kafka_settings(const LinkConfig& config) {
 
 // Where we read is ours: nothing is committed, and what is not there is told, not passed over.
 void add_reader_settings(Settings& out, std::size_t read_ahead_bytes) {
-    const std::size_t half = read_ahead_bytes / 2;
+    const std::size_t queued = read_ahead_bytes / 4 * 3, answer = read_ahead_bytes / 4;
     out["enable.auto.commit"] = "false";
     out["auto.offset.reset"] = "error";
     out["enable.partition.eof"] = "true";
@@ -56,11 +56,11 @@ void add_reader_settings(Settings& out, std::size_t read_ahead_bytes) {
     out["isolation.level"] = "read_committed";
     out["check.crcs"] = "true";
     out["fetch.wait.max.ms"] = "100";
-    out["queued.max.messages.kbytes"] = std::to_string(half >> 10);
-    out["fetch.max.bytes"] = std::to_string(half);
+    out["queued.max.messages.kbytes"] = std::to_string(queued >> 10);
+    out["fetch.max.bytes"] = std::to_string(answer);
     // A message that is longer comes all the same.
-    out["max.partition.fetch.bytes"] = std::to_string(std::min<std::size_t>(half, 1u << 20));
-    out["message.max.bytes"] = std::to_string(std::min<std::size_t>(half, 1u << 20));
+    out["max.partition.fetch.bytes"] = std::to_string(std::min<std::size_t>(answer, 1u << 20));
+    out["message.max.bytes"] = std::to_string(std::min<std::size_t>(answer, 1u << 20));
     out["receive.message.max.bytes"] = std::to_string(64u << 20);
 }
 
@@ -92,8 +92,11 @@ public:
     KafkaHandle(const KafkaHandle&) = delete;
     KafkaHandle& operator=(const KafkaHandle&) = delete;
 
-    void look();
+    void look() { ask(wanted_); }
     std::optional<KafkaLook> looked();
+    // What was read ahead has been taken. Where that was full, the library's threads do not look
+    // again for up to a second, unless something is asked of them.
+    void nudge() { ask(nudged_); }
     std::string refused() const {
         const std::lock_guard lock(mutex_);
         return refused_;
@@ -114,7 +117,9 @@ public:
 private:
     static int connect(int fd, const sockaddr* address, int bytes, const char* node, void* opaque);
     bool configure(rd_kafka_conf_t* conf, const Settings& settings);
+    void ask(bool& what);
     void answer_looks();
+    void ask_each_leader();
     KafkaLook look_now();
     void look_at_partitions(const rd_kafka_metadata_topic& of, KafkaLook& out);
     bool stops() const {
@@ -125,10 +130,12 @@ private:
     const courier::AddressRules rules_;
     mutable std::mutex mutex_;
     std::condition_variable asked_;
-    bool wanted_ = false, stopping_ = false;
+    bool wanted_ = false, nudged_ = false, stopping_ = false;
     std::optional<KafkaLook> answer_;
     std::string refused_;  // an address that the rules do not let through
-    std::thread looker_;   // asks what has to be waited for
+    // The looker's: a partition of each leader.
+    std::map<std::int32_t, std::int32_t> by_leader_;
+    std::thread looker_;  // asks what has to be waited for
 };
 
 KafkaHandle::KafkaHandle(const courier::AddressRules& rules, const LinkConfig& config,
@@ -227,10 +234,10 @@ int KafkaHandle::connect(int fd, const sockaddr* address, int bytes, const char*
 
 // ---- what has to be waited for
 
-void KafkaHandle::look() {
+void KafkaHandle::ask(bool& what) {
     {
         const std::lock_guard lock(mutex_);
-        wanted_ = true;
+        what = true;
     }
     asked_.notify_one();
 }
@@ -243,14 +250,29 @@ std::optional<KafkaLook> KafkaHandle::looked() {
 void KafkaHandle::answer_looks() {
     std::unique_lock lock(mutex_);
     for (;;) {
-        asked_.wait(lock, [this] { return stopping_ || wanted_; });
+        asked_.wait(lock, [this] { return stopping_ || wanted_ || nudged_; });
         if (stopping_) return;
-        wanted_ = false;
+        const bool looks = std::exchange(wanted_, false);
+        nudged_ = false;
         lock.unlock();
-        KafkaLook look = look_now();
+        KafkaLook look;
+        if (looks)
+            look = look_now();
+        else
+            ask_each_leader();
         lock.lock();
+        if (!looks) continue;
         answer_ = std::move(look);
         poke();
+    }
+}
+
+void KafkaHandle::ask_each_leader() {
+    for (const auto& [leader, partition] : by_leader_) {
+        std::int64_t first = 0, end = 0;
+        if (!stops())
+            (void)rd_kafka_query_watermark_offsets(client, rd_kafka_topic_name(topic), partition,
+                                                   &first, &end, kKafkaAnswerMs);
     }
 }
 
@@ -276,10 +298,12 @@ KafkaLook KafkaHandle::look_now() {
 
 void KafkaHandle::look_at_partitions(const rd_kafka_metadata_topic& of, KafkaLook& out) {
     out.there = of.partition_cnt > 0;
+    by_leader_.clear();
     for (int i = 0; i < of.partition_cnt && !stops(); ++i) {
         KafkaPartition one;
         one.number = of.partitions[i].id;
         one.leader = of.partitions[i].leader;
+        if (one.leader >= 0) by_leader_[one.leader] = one.number;
         // A writer needs to know no more.
         if (reads) {
             const rd_kafka_resp_err_t failed = rd_kafka_query_watermark_offsets(
@@ -381,7 +405,8 @@ private:
 class LibKafkaReader final : public KafkaBase<KafkaReader> {
 public:
     LibKafkaReader(const PeerDeps& deps, const LinkConfig& config, const Settings& settings)
-        : KafkaBase(deps, config, settings, RD_KAFKA_CONSUMER) {}
+        : KafkaBase(deps, config, settings, RD_KAFKA_CONSUMER),
+          much_bytes_(deps.read_ahead_bytes / 4) {}
     ~LibKafkaReader() override {
         while (at_ < count_) rd_kafka_message_destroy(taken_[at_++]);
         leave_message();
@@ -406,9 +431,14 @@ public:
                 rd_kafka_consume_batch_queue(handle_->reads, 0, taken_.data(), taken_.size());
             at_ = 0;
             count_ = got > 0 ? static_cast<std::size_t>(got) : 0;
+            if (count_ < taken_.size() && taken_bytes_ >= much_bytes_) {
+                taken_bytes_ = 0;
+                handle_->nudge();
+            }
             if (count_ == 0) return Came::kNothing;
         }
         current_ = taken_[at_++];
+        taken_bytes_ += current_->len;
         out.partition = current_->partition;
         out.offset = current_->offset;
         switch (current_->err) {
@@ -450,6 +480,8 @@ private:
 
     std::array<rd_kafka_message_t*, 512> taken_{};
     std::size_t at_ = 0, count_ = 0;
+    const std::size_t much_bytes_;
+    std::size_t taken_bytes_ = 0;  // since the last nudge
     rd_kafka_message_t* current_ = nullptr;
 };
 

@@ -5,7 +5,8 @@
 // Threads: one owner. What blocks (questions about the topic, the end) is done by another thread.
 // Lifetime: what it is made of ends on the closing thread, which outlives it. Texts of a message
 //           live until the next call of next().
-// Limits: PeerDeps::read_ahead_bytes are read ahead, half of them an answer of each broker.
+// Limits: PeerDeps::read_ahead_bytes are read ahead: three quarters in the library's queue, the rest an
+//         answer on its way (of each broker one).
 // Failure: error() says why it can not be used any more.
 #pragma once
 
