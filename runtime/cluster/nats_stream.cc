@@ -2,6 +2,7 @@
 
 #include "core/base64.h"
 #include "core/json_writer.h"
+#include "runtime/cluster/unit_message.h"
 
 #include <algorithm>
 #include <array>
@@ -80,6 +81,14 @@ void NatsStream::greet() {
                  " is older than 2.9.22, and loses what it has acknowledged; "
                  "cluster.allow_old_nats = true takes it all the same");
         return lose("the server is too old (" + server.version + ")");
+    }
+    constexpr std::size_t kRoomForHeads = 1024;
+    if (server.message_bytes_max < kPartBytesMax + kRoomForHeads) {
+        tell(StreamEvent::Kind::kUnfit, 0,
+             "nats-server takes messages of " + std::to_string(server.message_bytes_max) +
+                 " bytes at most, a part of a unit has " + std::to_string(kPartBytesMax) +
+                 ": max_payload must be larger (1 MiB is its default)");
+        return lose("its max_payload is too small");
     }
     up_ = true;
     if (!options_.synced_subject.empty())

@@ -41,7 +41,7 @@ protected:
 
 TEST_F(LinkReaderTest, GivesWholeLinksInTheirOrder) {
     const std::string large(3 * kPartBytesMax, 'q');
-    const std::string mixed = test::noise(2 * kPartBytesMax);
+    const std::string mixed = millrace::test::noise(2 * kPartBytesMax);
     add(MessageKind::kEpoch, EpochBody{"a", "", "t"}.json(), 1);
     add(MessageKind::kUnit, "one", 1);
     add_beat(1);
@@ -66,7 +66,7 @@ TEST_F(LinkReaderTest, GivesWholeLinksInTheirOrder) {
 TEST_F(LinkReaderTest, AUnitThatWasCutShortDoesNotExist) {
     add(MessageKind::kEpoch, EpochBody{"a", "", "t"}.json(), 1);
     const std::uint64_t hash = hash_;
-    const std::string mixed = test::noise(3 * kPartBytesMax);
+    const std::string mixed = millrace::test::noise(3 * kPartBytesMax);
     add(MessageKind::kUnit, mixed, 1);
     stream_.pop_back();
     unit_ = 1;

@@ -105,7 +105,7 @@ protected:
         return *done;
     }
 
-    test::StreamModel model_{11, 3};
+    millrace::test::StreamModel model_{11, 3};
     Node nodes_[3];
     int tokens_ = 0;
     bool waits_for_copy_ = false;
@@ -223,7 +223,7 @@ TEST_F(PartitionMachineTest, SecondsWithoutALeaderDelayAndLoseNothing) {
 
 TEST_F(PartitionMachineTest, ALongUnitLandsWholeWhateverBreaksInTheMiddle) {
     ASSERT_TRUE(own(0));
-    const std::string body = test::noise(20 * kPartBytesMax + 77);
+    const std::string body = millrace::test::noise(20 * kPartBytesMax + 77);
     machine(0).append(body, model_.now_ns());
     step();
     step();
@@ -240,7 +240,7 @@ TEST_F(PartitionMachineTest, ALongUnitLandsWholeWhateverBreaksInTheMiddle) {
 
 TEST_F(PartitionMachineTest, AUnitCutShortByItsOwnersDeathIsNothing) {
     ASSERT_TRUE(own(0));
-    const std::string body = test::noise(12 * kPartBytesMax);
+    const std::string body = millrace::test::noise(12 * kPartBytesMax);
     const std::uint64_t before = model_.last();
     machine(0).append(body, model_.now_ns());
     while (model_.last() < before + 3) step();
@@ -391,7 +391,7 @@ TEST_F(PartitionMachineTest, WhatDoesNotFollowEndsTheFollowing) {
     run(kSecond);
     // Somebody else's message, where the owner's would stand.
     model_.port(1).publish(1, seal_unit(MessageKind::kUnit, {7, 1, 99, 5}, "stray").messages[0],
-                           test::kExpectsNothing);
+                           millrace::test::kExpectsNothing);
     run(3 * kSecond);
     EXPECT_EQ(role(1), PartitionRole::kDiverged);
     EXPECT_EQ(role(0), PartitionRole::kDiverged);

@@ -31,7 +31,7 @@ TEST(UnitMessage, AShortUnitIsOneMessageAndComesBack) {
 }
 
 TEST(UnitMessage, ALongUnitHasPartsOfWhichAllButTheLastAreFull) {
-    const std::string body = test::noise(2 * kPartBytesMax + 100);
+    const std::string body = millrace::test::noise(2 * kPartBytesMax + 100);
     const SealedUnit unit = seal_unit(MessageKind::kUnit, kPlace, body);
     ASSERT_EQ(unit.messages.size(), 3u);
     std::string whole;
@@ -97,7 +97,8 @@ TEST(UnitMessage, TheHashHangsOnEveryLink) {
 }
 
 TEST(UnitMessage, NoFlippedBitAndNoCutIsTaken) {
-    const std::string good = seal_unit(MessageKind::kUnit, kPlace, test::noise(300)).messages[0];
+    const std::string good =
+        seal_unit(MessageKind::kUnit, kPlace, millrace::test::noise(300)).messages[0];
     for (std::size_t i = 0; i < good.size(); ++i) {
         std::string bad = good;
         bad[i] = static_cast<char>(bad[i] ^ 4);
