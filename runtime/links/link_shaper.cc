@@ -38,6 +38,8 @@ void LinkShaper::run(const RegistrySnapshot& registry, const Link& link, Text& t
     const TransformInput input{nullptr, &event, text.pattern, text.id, 1};
     AttemptResult result;
     if (link.direction == LinkDirection::kIn) {
+        // Without what a server fills in: one that returns the event it got returns what came.
+        event.kind = EventInput::Kind::kValue;
         std::string json;
         if (transform_.returned(bounded, input, host, json, result)) {
             auto made = inbound::transformed_event(text.event, json);

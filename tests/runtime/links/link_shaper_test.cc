@@ -96,6 +96,13 @@ TEST_F(LinkShaperTest, ASourcesEventGetsTheMembersThatItReturns) {
     EXPECT_NE(out.shaped.find(R"("partitionKey":"k")"), std::string::npos);
 }
 
+TEST_F(LinkShaperTest, WhoReturnsTheEventThatItGotLeavesItAsItIs) {
+    const auto same = one(link("return function(e) return e end"), kEvent);
+    EXPECT_EQ(same.error, "");
+    EXPECT_NE(same.shaped.find(R"("payload":{"n":5})"), std::string::npos) << same.shaped;
+    EXPECT_NE(same.shaped.find(R"("pattern":"order.placed")"), std::string::npos) << same.shaped;
+}
+
 TEST_F(LinkShaperTest, WhatFailsIsNamed) {
     for (const auto& [source, what] : std::vector<std::pair<std::string, std::string>>{
              {"return function() error('bad luck') end", "bad luck"},
