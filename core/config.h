@@ -190,6 +190,23 @@ struct HubConfig {
     std::string first;
 };
 
+// One of several machines (runtime/node). Without a name there is none.
+struct ClusterConfig {
+    std::string name;
+    std::string node;
+    std::string nats;
+    std::string advertise;
+    std::string token;
+    std::int64_t partitions = 16;
+    std::string partition_by;
+    std::int64_t replicas = 2;
+    std::string ack = "replicated";
+    std::int64_t node_timeout_us = 5'000'000;
+    std::int64_t lease_us = 3'000'000;
+    std::int64_t log_bytes = 1LL << 30;
+    bool allow_old_nats = false;
+};
+
 struct OtlpConfig {
     std::string endpoint;
     std::string headers;
@@ -231,6 +248,7 @@ struct Config {
     ExecutorsConfig executors;
     LinksConfig links;
     HubConfig hub;
+    ClusterConfig cluster;
     OtlpConfig otlp;
     SecretsConfig secrets;
 };

@@ -137,7 +137,7 @@ bool is_no_setting(const std::string& name) {
 
 TEST(Settings, EachIsReadByItsPart) {
     std::string code;
-    for (const fs::path& path : files_of({"runtime/server"}, {".cc", ".h"}))
+    for (const fs::path& path : files_of({"runtime/server", "runtime/node"}, {".cc", ".h"}))
         code += split(read(path)).code;
     code += split(read(kRoot / "tools/serve_command.cc")).code;
     for (const ConfigKey& key : config_keys()) {

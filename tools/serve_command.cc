@@ -1,6 +1,8 @@
 #include "tools/serve_command.h"
 
 #include "core/config.h"
+#include "runtime/node/node_process.h"
+#include "runtime/node/node_settings.h"
 #include "runtime/server/server.h"
 #include "tools/console/console_files.h"
 #include "tools/help/help_files.h"
@@ -85,6 +87,7 @@ int serve_command(std::vector<std::string> arguments) {
             return core::fail(std::move(read.error()));
         return fresh;
     };
+    if (runtime::node::is_clustered(config)) return runtime::node::run_node(config, options);
     return runtime::run_server(config, options);
 }
 

@@ -9,6 +9,16 @@
 #include <utility>
 
 namespace millrace::runtime {
+namespace {
+
+// "7.3": partition 7, under its third ownership.
+std::string replicated_members(const PartitionSeat& seat, const std::string& ack) {
+    const std::size_t dot = seat.epoch.find('.');
+    return "\"durability\":\"" + ack + "\",\"partition\":" + seat.epoch.substr(0, dot) +
+           ",\"epoch\":" + seat.epoch.substr(dot + 1);
+}
+
+}  // namespace
 
 core::Status ServerParts::build_edge() {
     if (auto shared = share_memory(); !shared) return shared;
@@ -55,7 +65,12 @@ core::Status ServerParts::build_edge() {
     deps.backup_folder =
         config.backup.dir.empty() ? config.data.dir + "/backups" : config.backup.dir;
     keys = std::make_unique<KeyDirectory>(
-        KeyDirectory::Deps{&clock, &log, database.get(), registry.get(), &key_ring});
+    if (seams.seat && !seams.seat->front_token.empty()) {
+        front = std::make_unique<identity::TrustedFront>(
+            seams.seat->front_token, seams.seat->keys_live_here,
+            replicated_members(*seams.seat, config.cluster.ack));
+    }
+        KeyDirectory::Deps{&clock, &log, database.get(), registry.get(), &key_ring, front.get()});
     if (auto started = keys->start(); !started) return started;
     sources.use_default_holder(keys->holder_of(core::TenantId{}));
     deps.keys = keys.get();
@@ -109,8 +124,9 @@ core::Status ServerParts::build_authenticator() {
     if (!names) return core::fail(std::move(names.error()));
     auto cors = identity::CorsOrigins::make(config.http.cors_origins);
     if (!cors) return core::fail(std::move(cors.error()));
-    authenticator = std::make_unique<identity::Authenticator>(
-        std::move(*names), seams.tenant_of, &key_ring, &clock, std::move(*cors), &sessions);
+    authenticator =
+        std::make_unique<identity::Authenticator>(std::move(*names), seams.tenant_of, &key_ring,
+                                                  &clock, std::move(*cors), &sessions, front.get());
     return {};
 }
 

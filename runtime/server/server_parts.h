@@ -175,6 +175,7 @@ public:
     identity::KeyRing key_ring;
     identity::SessionTable sessions;
     identity::SecurityEvents security;
+    std::unique_ptr<identity::TrustedFront> front;  // of a partition of a cluster
     std::unique_ptr<KeyDirectory> keys;
     std::unique_ptr<identity::Authenticator> authenticator;
     io::TicketKeys tickets{clock};

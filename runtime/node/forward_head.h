@@ -1,0 +1,37 @@
+// What: the head of a request as it goes on to a partition: what concerned the client's connection
+//       stays behind, and so does whatever a client says that only a front may say.
+// Threads: pure. Lifetime: values. Limits: none. Failure: none.
+#pragma once
+
+#include "io/http_types.h"
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace millrace::runtime::node {
+
+using HeaderList = std::vector<std::pair<std::string, std::string>>;
+
+// Of a request that came in, those that may go on.
+HeaderList kept_headers(std::span<const io::HeaderField> headers, bool keeps_upgrade);
+// Of an answer on its way to the client.
+bool is_for_client(std::string_view name);
+
+struct ForwardHead {
+    io::Method method = io::Method::kGet;
+    std::string_view target = {};
+    const HeaderList* headers = nullptr;
+    std::size_t body_bytes = 0;
+    bool upgrade = false;
+    std::span<const std::pair<std::string_view, std::string_view>> own = {};  // a front's
+};
+std::string forward_head(const ForwardHead& head);
+
+// The query without this parameter.
+std::string without_parameter(std::string_view target, std::string_view name);
+
+}  // namespace millrace::runtime::node

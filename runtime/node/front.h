@@ -1,0 +1,182 @@
+// What: the face of a node: takes clients' requests, finds out who asks (runtime/node/judged.h),
+//       and passes each on, whole and unread, to the process that owns the tenant's partition, here
+//       or by the private listener of the node where that is. Answers come back as they come,
+//       streams and WebSockets too. Where nobody owns it waits a moment (kHoldNs), then says 503.
+//       What is not safe to repeat goes out once: if it may have been taken, the client is told so.
+// Threads: its own; use() and post() any.
+// Lifetime: borrows clock, log and desk.
+// Limits: kHeldMax requests and kHeldBytesMax of bodies wait for an owner; answers of a known
+//         length up to kAnswerBytesMax are held whole, all others flow.
+// Failure: create() says what can not be listened at.
+#pragma once
+
+#include "core/agent.h"
+#include "core/config.h"
+#include "core/log.h"
+#include "io/http_client.h"
+#include "io/http_server.h"
+#include "io/reactor.h"
+#include "io/tls/ticket_keys.h"
+#include "io/tls/tls_context.h"
+#include "runtime/api/console_file.h"
+#include "runtime/identity/cors.h"
+#include "runtime/identity/credentials.h"
+#include "runtime/identity/local_policy.h"
+#include "runtime/node/front_routes.h"
+#include "runtime/node/judged.h"
+#include "runtime/node/node_settings.h"
+#include "runtime/node/passage.h"
+#include "runtime/node/routing.h"
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace millrace::runtime::node {
+
+inline constexpr std::string_view kPartitionHeader = "Millrace-Partition";
+
+core::Error no_owner(std::size_t partition);
+
+struct FrontFigures {
+    std::atomic<std::uint64_t> forwarded_here{0}, forwarded_there{0}, held{0}, refused{0},
+        repeated{0}, unknown{0};
+};
+
+class Front final : public core::Agent, public PassageHost {
+public:
+    static constexpr std::int64_t kHoldNs = 2'000'000'000;
+    static constexpr std::int64_t kAgainNs = 20'000'000;
+    static constexpr std::int64_t kSpreadNs = 500'000'000;
+    static constexpr std::int64_t kJudgeNs = 1'000'000'000;
+    static constexpr std::size_t kHeldMax = 4096;
+    static constexpr std::size_t kHeldBytesMax = 64u << 20;
+    static constexpr std::size_t kAnswerBytesMax = 64u << 20;
+
+    struct Deps {
+        const core::Clock* clock = nullptr;
+        core::Log* log = nullptr;
+        NodeDesk* desk = nullptr;
+        api::ConsoleFiles console = {};
+    };
+    static core::Result<std::unique_ptr<Front>> create(const core::Config& config,
+                                                       const NodeSettings& settings, Deps deps);
+    ~Front() override;
+
+    const std::string& address() const { return address_; }
+    const FrontFigures& figures() const { return figures_; }
+    void use(RoutingRef routing);
+    void post(std::function<void()> task);
+    // Idle connections end; what is under way is answered.
+    void drain();
+    bool drained() const { return drained_.load(std::memory_order_acquire); }
+
+    std::string_view name() const override { return "front"; }
+    std::size_t do_work() override;
+    void wait(std::int64_t timeout_us) override;
+    void wake() override { reactor_->wake(); }
+
+private:
+    // A listener's requests; what differs is who may come.
+    class Face;
+
+    Front(const core::Config& config, const NodeSettings& settings, Deps deps);
+    core::Status open(const core::Config& config);
+    core::Status open_tls(const core::TlsConfig& tls);
+
+    // ---- what comes in
+    void take(io::HttpServer& server, io::Request& request, bool is_private);
+    void take_private(Passage& passage, const io::Request& request);
+    void take_public(Passage& passage, const io::Request& request);
+    void answer_node(io::HttpServer& server, const io::Request& request, bool trusted);
+    void answer_cluster(Passage& passage);
+    void ask_node(Passage& passage);
+    Passage& new_passage(io::HttpServer& server, io::Request& request);
+
+    // ---- on its way
+    void go_on(Passage& passage);
+    void pass_to_named(Passage& passage);
+    void pass_to(Passage& passage, std::size_t partition, std::string_view principal);
+    void hold(Passage& passage);
+    void look_at_held(bool all);
+    core::Status check_local(const Passage& passage) const;
+    void follow(const Routing& before);
+
+    // ---- who asks
+    void judge(Passage& passage);
+    void judged(Judging& judging) override;
+    void give_up_judgings(std::int64_t now_ns);
+    void read_shown(Passage& passage, const io::Request& request) const;
+
+    // ---- a tenant that its partition has not heard of
+    void make_tenant(Passage& passage) override;
+    void tenant_made(TenantMaking& making) override;
+    TenantMaking& begin_making(const std::string& tenant, std::size_t partition,
+                               TenantMaking::What what);
+    void start_making(TenantMaking& making);
+    void send_tenant(TenantMaking& making, bool& sent);
+    // A change of a tenant's document reaches its partition too, sooner or later.
+    void spread_changes(std::int64_t now_ns);
+
+    // ---- PassageHost
+    void passed(Passage& passage) override;
+    void cut(Passage& passage, io::HttpExchange::Failure how) override;
+    void not_here(Passage& passage) override { hold(passage); }
+    void stream_began(Passage& passage) override;
+    io::HttpClient& client() override { return *client_; }
+
+    void answer(Passage& passage, const core::Error& error);
+    void answer_not_here(Passage& passage);
+    void answer_text(Passage& passage, int status, std::string_view type, std::string_view body);
+    void finish(Passage& passage);
+    Passage* of_stream(io::StreamToken stream, bool is_private);
+    std::string cluster_principal() const;
+
+    const NodeSettings settings_;
+    const Deps deps_;
+    identity::QueryKeys query_keys_;
+    identity::HostNames names_;
+    identity::CorsOrigins cors_;
+    const std::string own_principal_;
+    std::unique_ptr<io::Reactor> reactor_;
+    io::TicketKeys tickets_;
+    std::shared_ptr<io::TlsContext> tls_;
+    std::unique_ptr<io::HttpClient> client_;
+    std::unique_ptr<Face> public_face_, private_face_;
+    std::unique_ptr<io::HttpServer> public_, private_;
+    std::string address_;
+    FrontFigures figures_;
+
+    RoutingRef routing_ = std::make_shared<const Routing>();
+    Judged judged_;
+    std::map<std::string, std::unique_ptr<Judging>> judgings_;  // by what is shown
+    std::map<std::string, std::unique_ptr<TenantMaking>> makings_;
+    std::unordered_map<std::uint64_t, std::unique_ptr<Passage>> passages_;
+    // To passages, by listener, connection and request.
+    std::unordered_map<std::uint64_t, std::uint64_t> streams_;
+    std::uint64_t next_passage_ = 1;
+    std::deque<std::uint64_t> held_;
+    std::size_t held_bytes_ = 0;
+    std::int64_t looked_ns_ = 0;
+    std::set<std::string> changed_tenants_;
+    std::int64_t spread_ns_ = 0;
+    std::vector<std::unique_ptr<Passage>> ended_;  // freed when nothing of them is on the stack
+    std::vector<std::unique_ptr<Judging>> ended_judgings_;
+    std::vector<std::unique_ptr<TenantMaking>> ended_makings_;
+
+    std::mutex mutex_;
+    RoutingRef next_routing_;
+    std::vector<std::function<void()>> tasks_;
+    std::atomic<bool> drain_asked_{false}, drained_{false};
+    bool draining_ = false;
+};
+
+}  // namespace millrace::runtime::node

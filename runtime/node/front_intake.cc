@@ -1,0 +1,176 @@
+// Part of Front: what comes in, by its two listeners.
+#include "core/crypto/constant_time.h"
+#include "io/error_body.h"
+#include "io/http_head.h"
+#include "runtime/edge/edge_console.h"
+#include "runtime/identity/peer_text.h"
+#include "runtime/identity/trusted_front.h"
+#include "runtime/node/front.h"
+
+#include <charconv>
+#include <utility>
+
+namespace millrace::runtime::node {
+namespace {
+
+// The whole of what is shown is kept, as it is compared: nothing of it is guessed.
+void append_shown(std::string& out, std::string_view text) {
+    out.append(std::to_string(text.size())).append(":").append(text);
+}
+
+}  // namespace
+
+void Front::take(io::HttpServer& server, io::Request& request, bool is_private) {
+    if (is_private && !core::crypto::constant_time_equal(
+                          request.header(identity::kFrontTokenHeader), settings_.token)) {
+        server.respond_error(request.token,
+                             core::Error(core::ErrorCode::kUnauthorized,
+                                         "this is where the nodes of a cluster talk to each other; "
+                                         "clients have http.listen"));
+        return;
+    }
+    std::string path;
+    if (!io::percent_decode(request.path, io::PlusIsSpace::kNo, path)) {
+        server.respond_error(request.token,
+                             core::Error(core::ErrorCode::kValidation, "the path does not read"));
+        return;
+    }
+    const FrontRoute route = front_route(request.method, path);
+    if (route.to == Belongs::kNode && !path.starts_with("/v2/") && path != "/metrics")
+        return answer_node(server, request, is_private);
+    if (route.to == Belongs::kConsole && !is_private) {
+        const api::ApiResponse page = answer_console(request, deps_.console);
+        std::vector<io::HeaderField> headers;
+        for (const auto& [name, value] : page.headers) headers.push_back({name, value});
+        server.respond(
+            request.token,
+            {.status = page.status, .content_type = page.content_type, .headers = headers},
+            page.text());
+        return;
+    }
+    Passage& passage = new_passage(server, request);
+    passage.path = std::move(path);
+    passage.is_private = is_private;
+    passage.route = front_route(passage.method, passage.path);
+    if (is_private && passage.route.to != Belongs::kNode) return take_private(passage, request);
+    take_public(passage, request);
+}
+
+Passage& Front::new_passage(io::HttpServer& server, io::Request& request) {
+    const std::uint64_t id = next_passage_++;
+    auto made = std::make_unique<Passage>(*this, server, id);
+    made->token = request.token;
+    made->method = request.method == io::Method::kHead ? io::Method::kGet : request.method;
+    made->target = request.target;
+    made->upgrade = io::equals_ignore_case(request.header("Upgrade"), "websocket");
+    made->headers = kept_headers(request.headers, made->upgrade);
+    made->body = std::move(request.body);
+    made->peer = request.peer.to_string();
+    made->from_loopback = request.peer.is_loopback();
+    made->deadline_ns = deps_.clock->monotonic_ns() + kHoldNs;
+    Passage& passage = *made;
+    passages_.emplace(id, std::move(made));
+    return passage;
+}
+
+// From another node: it knows who owns, or thinks so; nothing goes on to a third.
+void Front::take_private(Passage& passage, const io::Request& request) {
+    const std::string_view digits = request.header(kPartitionHeader);
+    std::size_t partition = 0;
+    const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), partition);
+    const bool reads =
+        !digits.empty() && read.ec == std::errc() && read.ptr == digits.data() + digits.size();
+    if (!reads || partition >= routing_->targets.size() ||
+        routing_->targets[partition].where != Target::Where::kHere) {
+        passage.partition = partition;
+        return answer_not_here(passage);
+    }
+    passage.partition = partition;
+    // As that node has said it.
+    for (const std::string_view name : {identity::kFrontTokenHeader, identity::kFrontPeerHeader,
+                                        identity::kFrontPrincipalHeader}) {
+        const std::string_view value = request.header(name);
+        if (!value.empty()) passage.headers.emplace_back(name, value);
+    }
+    const std::string head = forward_head({.method = passage.method,
+                                           .target = passage.target,
+                                           .headers = &passage.headers,
+                                           .body_bytes = passage.body ? passage.body.size() : 0,
+                                           .upgrade = passage.upgrade});
+    figures_.forwarded_here.fetch_add(1, std::memory_order_relaxed);
+    if (!client_->start(passage, routing_->targets[partition].address, head, passage.body))
+        not_here(passage);
+}
+
+void Front::read_shown(Passage& passage, const io::Request& request) const {
+    std::string shown;
+    for (const std::string_view name :
+         {"Authorization", "X-API-Key", "Cookie", "Host", "Origin", "Sec-Fetch-Site"})
+        append_shown(shown, request.header(name));
+    append_shown(shown, identity::peer_address(request.peer));
+    const bool takes = query_keys_ == identity::QueryKeys::kAll ||
+                       (query_keys_ == identity::QueryKeys::kSome &&
+                        (passage.route.to == Belongs::kPublic ||
+                         request.path.ends_with("/stream") || request.path.ends_with("/ws") ||
+                         request.path == "/v2/script/run" || request.path == "/v2/graphql"));
+    if (takes) passage.query_key = request.query_value("apiKey").value_or("");
+    append_shown(shown, passage.query_key);
+    passage.shown = Judged::digest_of(shown);
+}
+
+void Front::take_public(Passage& passage, const io::Request& request) {
+    if (passage.route.to == Belongs::kRefused) {
+        figures_.refused.fetch_add(1, std::memory_order_relaxed);
+        return answer(passage,
+                      core::Error(core::ErrorCode::kNotSupported, std::string(passage.route.why)));
+    }
+    if (passage.is_private) return ask_node(passage);  // another node, or a person with the token
+    if (!routing_->initialized) {
+        if (passage.route.to == Belongs::kNode && passage.from_loopback &&
+            identity::check_local_request(request, names_, cors_))
+            return answer_cluster(passage);
+        return answer(passage,
+                      core::Error(core::ErrorCode::kUnavailable,
+                                  "the cluster has not been made yet: millrace cluster init")
+                          .retry_after(5));
+    }
+    if (passage.route.to == Belongs::kPublic) {
+        if (const auto tenant = request.query_value("tenant")) passage.query_tenant = *tenant;
+        // Endpoints take it themselves; of webhooks it is for us.
+        if (passage.path.starts_with("/v2/webhooks"))
+            passage.target = without_parameter(passage.target, "tenant");
+    }
+    if (passage.route.to == Belongs::kNamed) {
+        passage.query_partition = request.query_value("partition").value_or("");
+        passage.target = without_parameter(passage.target, "partition");
+    }
+    if (passage.route.to != Belongs::kKeys) read_shown(passage, request);
+    // A page that makes a browser send something while no key exists; the keys' partition can not
+    // see whether there is a body.
+    if (passage.body && request.content_type.empty() && !identity::check_page(request, cors_)) {
+        return answer(passage, core::Error(core::ErrorCode::kForbidden,
+                                           "a page of another site may not call"));
+    }
+    go_on(passage);
+}
+
+void Front::answer_node(io::HttpServer& server, const io::Request& request, bool /*trusted*/) {
+    const bool ready = routing_->ready && !draining_;
+    if (request.path == "/healthz") {
+        server.respond(request.token, {.status = 200}, R"({"status":"ok"})");
+        return;
+    }
+    server.respond(request.token, {.status = ready ? 200 : 503},
+                   routing_->readiness.empty() ? R"({"status":"starting"})" : routing_->readiness);
+}
+
+// Nothing was done: to the front of another node, which will ask again.
+void Front::answer_not_here(Passage& passage) {
+    const std::vector<io::HeaderField> headers = {{identity::kFrontAnswerHeader, "not-here"},
+                                                  {"Retry-After", "1"}};
+    const std::string body = io::error_body(no_owner(passage.partition));
+    passage.server().respond(passage.token, {.status = 503, .headers = headers}, body);
+    finish(passage);
+}
+
+}  // namespace millrace::runtime::node

@@ -1,0 +1,167 @@
+// What: one request on its way through a front: what came, whose it is, where it goes, and what
+//       comes back. Beside it the two small requests that a front makes by itself: who is asking,
+//       and a tenant made known to its partition.
+// Threads: the front's. Lifetime: the front's; exchanges are cancelled before they are freed.
+// Limits: the front's. Failure: told to the host.
+#pragma once
+
+#include "core/buffer.h"
+#include "io/body_writer.h"
+#include "io/http_client.h"
+#include "io/http_server.h"
+#include "runtime/node/forward_head.h"
+#include "runtime/node/front_routes.h"
+#include "runtime/node/judged.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace millrace::runtime::node {
+
+class Passage;
+class Judging;
+class TenantMaking;
+
+class PassageHost {
+public:
+    virtual ~PassageHost() = default;
+    // The answer is whole.
+    virtual void passed(Passage& passage) = 0;
+    // Nothing of it has come; it may be tried again, or not.
+    virtual void cut(Passage& passage, io::HttpExchange::Failure how) = 0;
+    // Whoever was asked does not own, and has done nothing.
+    virtual void not_here(Passage& passage) = 0;
+    virtual void make_tenant(Passage& passage) = 0;
+    virtual void stream_began(Passage& passage) = 0;
+    virtual io::HttpClient& client() = 0;
+    virtual void judged(Judging& judging) = 0;
+    virtual void tenant_made(TenantMaking& making) = 0;
+};
+
+class Passage final : public io::HttpExchange {
+public:
+    Passage(PassageHost& host, io::HttpServer& server, std::uint64_t id)
+        : host_(host), server_(server), id_(id) {}
+
+    void answer_head(const io::AnswerHead& head) override;
+    void answer_bytes(std::string_view bytes) override;
+    void answer_end() override;
+    void failed(Failure how, std::string_view why) override;
+
+    // The client's side of a stream.
+    void drained();
+    void closed() { host_.client().cancel(*this); }
+    bool from_client(std::string_view bytes) { return host_.client().write(*this, bytes); }
+    bool streams() const { return stream_.has_value(); }
+    io::StreamToken stream() const { return *stream_; }
+
+    std::uint64_t id() const { return id_; }
+    io::HttpServer& server() const { return server_; }
+    // Gives the whole answer to the client.
+    void respond();
+    // Before it is tried again.
+    void forget_answer();
+
+    // What came.
+    io::RequestToken token;
+    io::Method method = io::Method::kGet;
+    std::string target, path;  // the path decoded
+    std::string query_tenant, query_partition;
+    HeaderList headers;
+    core::BufferRef body;
+    std::string peer;
+    bool from_loopback = false;
+    bool upgrade = false;
+    bool is_private = false;
+    std::string shown;      // the digest of it
+    std::string query_key;  // where one counts
+
+    // What has become of it.
+    FrontRoute route;
+    JudgementRef who;
+    std::size_t partition = 0;
+    std::int64_t deadline_ns = 0;
+    unsigned tries = 0;
+    bool held = false;
+    bool tenant_made = false;
+
+private:
+    enum class Taken : std::uint8_t { kWhole, kStream, kNotHere, kUnknownTenant };
+
+    void begin_stream(const io::AnswerHead& head);
+    void flush_pending();
+
+    PassageHost& host_;
+    io::HttpServer& server_;
+    const std::uint64_t id_;
+    Taken taken_ = Taken::kWhole;
+    int status_ = 0;
+    std::string content_type_;
+    HeaderList answer_headers_;
+    std::optional<io::BodyWriter> answer_;
+    std::optional<io::StreamToken> stream_;
+    std::string pending_;  // of a stream that its client does not read
+    bool over_ = false;    // nothing more comes into pending_
+};
+
+// GET /v2/me where the keys are: who shows this?
+class Judging final : public io::HttpExchange {
+public:
+    Judging(PassageHost& host, std::string what, std::int64_t now_ns)
+        : shown(std::move(what)), begun_ns(now_ns), host_(host) {}
+
+    void answer_head(const io::AnswerHead& head) override;
+    void answer_bytes(std::string_view bytes) override { body.append(bytes); }
+    void answer_end() override { host_.judged(*this); }
+    void failed(Failure /*how*/, std::string_view /*why*/) override {
+        status = 0;
+        host_.judged(*this);
+    }
+
+    const std::string shown;
+    const std::int64_t begun_ns;
+    std::vector<std::uint64_t> waiting;  // passages
+    int status = 0;                      // 0: nobody has answered
+    bool not_here = false;
+    std::string principal, body;
+
+private:
+    PassageHost& host_;
+};
+
+// A tenant's document from where the keys are, made again in the partition where its things live.
+class TenantMaking final : public io::HttpExchange {
+public:
+    // kAgain: it has changed where the keys are, and may be known there already.
+    enum class What : std::uint8_t { kNew, kAgain };
+    TenantMaking(PassageHost& host, std::string name, std::size_t where, What what)
+        : tenant(std::move(name)), partition(where), again(what == What::kAgain), host_(host) {}
+    std::string name() const { return std::to_string(partition) + " " + tenant; }
+
+    void answer_head(const io::AnswerHead& head) override {
+        status = head.status;
+        body.clear();
+    }
+    void answer_bytes(std::string_view bytes) override { body.append(bytes); }
+    void answer_end() override { host_.tenant_made(*this); }
+    void failed(Failure /*how*/, std::string_view /*why*/) override {
+        status = 0;
+        host_.tenant_made(*this);
+    }
+
+    const std::string tenant;
+    const std::size_t partition;
+    const bool again;
+    std::vector<std::uint64_t> waiting;
+    bool has_document = false;
+    int status = 0;
+    std::string body;
+
+private:
+    PassageHost& host_;
+};
+
+}  // namespace millrace::runtime::node

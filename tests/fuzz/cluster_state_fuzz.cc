@@ -1,0 +1,34 @@
+// Fuzzes what nodes of a cluster tell each other and themselves: META, heartbeats, lines of
+// partitions, principals. What reads is written again, and reads as the same.
+#include "core/assert.h"
+#include "runtime/identity/trusted_front.h"
+#include "runtime/node/cluster_state.h"
+#include "runtime/node/supervisor.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+using namespace millrace::runtime;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t bytes) {
+    const std::string_view text(reinterpret_cast<const char*>(data), bytes);
+    if (const auto meta = node::read_meta(text)) {
+        const std::string written = meta->json();
+        const auto again = node::read_meta(written);
+        MR_ASSERT(again && again->json() == written);
+    }
+    if (const auto said = node::read_heartbeat(text)) {
+        const std::string written = said->json();
+        const auto again = node::read_heartbeat(written);
+        MR_ASSERT(again && again->json() == written);
+    }
+    if (const auto told = identity::read_principal(text)) {
+        const std::string written = identity::principal_text(told->principal, told->tenant);
+        const auto again = identity::read_principal(written);
+        MR_ASSERT(again && identity::principal_text(again->principal, again->tenant) == written);
+    }
+    (void)node::read_child_report(text);
+    return 0;
+}
