@@ -235,6 +235,7 @@ int run_cli(std::vector<std::string> arguments, CliStreams streams) {
     add_source_commands(app, context);
     add_link_commands(app, context);
     add_edge_commands(app, context);
+    add_cluster_commands(app, context);
     add_schema_commands(app, context);
     add_secret_commands(app, context);
     add_context_commands(app, context);

@@ -37,6 +37,7 @@ void add_past_commands(CLI::App& app, CliContext& context);
 void add_key_commands(CLI::App& app, CliContext& context);
 void add_tenant_commands(CLI::App& app, CliContext& context);
 void add_stats_command(CLI::App& app, CliContext& context);
+void add_cluster_commands(CLI::App& app, CliContext& context);
 void add_edge_commands(CLI::App& app, CliContext& context);
 void add_link_commands(CLI::App& app, CliContext& context);
 void add_source_commands(CLI::App& app, CliContext& context);

@@ -41,6 +41,12 @@ packages_demo() {
     echo curl=curl python3=python3 nodejs=node npm=npm
 }
 
+# So does the one with several nodes, which stand beside three servers of NATS.
+packages_cluster() {
+    packages_demo
+    echo nats-server=/usr/sbin/nats-server
+}
+
 # The peers that bench/ compares with, and its load generator.
 packages_bench() {
     packages_run

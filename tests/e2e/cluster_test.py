@@ -1,0 +1,281 @@
+"""Goal: three nodes on three nats-servers take events by any of them, and lose nothing that was acknowledged when one
+of them dies at once with all its processes; each event is handled with its effects once; partitions move, and a node
+is drained, while events come.
+"""
+import http.client
+import os
+import subprocess
+import tempfile
+import time
+import unittest
+
+import cluster_nodes
+import harness
+import nats_cluster
+import nats_peer
+
+COUNT = """
+return function(event, ctx)
+    sdk.kv.incr("count")
+    sdk.kv.incr("of:" .. event.pattern)
+end
+"""
+READ = """
+return function(event, ctx)
+    return { count = sdk.kv.get("count") or 0 }
+end
+"""
+
+
+def make_tenants(node, admin, names):
+    """A key of each tenant, and a handler that counts what it gets."""
+    keys = {}
+    for name in names:
+        node.ok("POST", "/v2/tenants", {"id": name}, admin)
+        keys[name] = node.ok("POST", "/v2/keys", {"name": name, "role": "admin", "tenantId": name}, admin)["key"]
+    return keys
+
+
+@unittest.skipUnless(nats_peer.BINARY, "nats-server is not installed")
+class ClusterTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = cluster_nodes.Cluster()
+        try:
+            cls.cluster.start().init()
+            cls.make_first_key()
+        except BaseException:
+            cls.cluster.close()
+            raise
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.cluster.close()
+
+    @classmethod
+    def make_first_key(cls):
+        first = cls.cluster["a"]
+        cls.admin = first.ok("POST", "/v2/keys", {"name": "first", "role": "admin"})["key"]
+        for node in cls.cluster.nodes.values():
+            node.api_key = cls.admin
+        cls.keys = make_tenants(first, cls.admin, ["acme", "globex", "initech", "umbrella"])
+        for key in cls.keys.values():
+            first.ok("POST", "/v2/scripts", {"id": "count", "name": "count", "type": "event", "source": COUNT}, key)
+            first.ok("POST", "/v2/scripts", {"id": "read", "name": "read", "type": "api", "source": READ}, key)
+            first.ok("POST", "/v2/subscriptions", {"id": "count", "name": "count", "pattern": "github.*",
+                                                   "executor": {"type": "script", "scriptId": "count"}}, key)
+
+    def events(self, tenant, name, count):
+        return [{"eventId": f"{name}-{tenant}-{i}", "pattern": f"github.kind{i % 7}", "partitionKey": f"k{i % 13}",
+                 "payload": {"n": i}} for i in range(count)]
+
+    def counted(self, tenant, node="a"):
+        reply = self.cluster[node].request("POST", "/v2/script/run", {"scriptId": "read", "query": {}, "body": {}},
+                                           self.keys[tenant])
+        return reply.json()["result"].get("count", 0) if reply.status == 200 else None
+
+    def test_1_who_is_there(self):
+        view = self.cluster.view()
+        self.assertEqual([n["node"] for n in view["nodes"]], ["a", "b", "c"])
+        self.assertTrue(all(n["live"] for n in view["nodes"]), view)
+        self.assertEqual(len(view["partitions"]), 6)
+        for partition in view["partitions"]:
+            self.assertEqual(sorted(c["role"] for c in partition["copies"]), ["owner", "standby"], partition)
+        self.assertEqual({p["owner"] for p in view["partitions"]}, {"a", "b", "c"})
+        shown = self.cluster["b"].cli("cluster", "status")
+        self.assertEqual(shown.returncode, 0, shown.stderr)
+        self.assertIn("standby", shown.stdout)
+        metrics = self.cluster["c"].request("GET", "/metrics").body.decode()
+        self.assertIn('millrace_cluster_applied{partition="', metrics)
+
+    def test_2_any_node_takes_any_tenants_events(self):
+        for name, node in self.cluster.nodes.items():
+            reply = node.request("POST", "/v2/events", self.events("acme", "any-" + name, 10), self.keys["acme"])
+            self.assertEqual(reply.status, 202, reply)
+            self.assertEqual(reply.json()["durability"], "replicated")
+            self.assertIn("epoch", reply.json())
+        # The same again by another node: known already.
+        again = self.cluster["b"].request("POST", "/v2/events", self.events("acme", "any-a", 10), self.keys["acme"])
+        self.assertEqual((again.status, again.json()["duplicates"]), (202, 10), again)
+        for name in "abc":
+            harness.wait_until("the handler to have counted 30", lambda n=name: self.counted("acme", n) == 30)
+
+    def test_3_nobody_becomes_somebody_else(self):
+        node = self.cluster["a"]
+        principal = node.request("GET", "/v2/me", headers={"Millrace-Peer": "127.0.0.1"}, key=self.keys["acme"])
+        self.assertNotIn("Millrace-Principal", principal.headers)
+        self.assertEqual(principal.json()["tenantId"], "acme")
+        for headers in ({"Millrace-Principal": "eyJ0ZW5hbnQiOiJkZWZhdWx0In0="},
+                        {"Millrace-Cluster-Token": "x", "Millrace-Peer": "127.0.0.1"}):
+            reply = node.request("GET", "/v2/events", headers=headers, key="mr_live_wrong")
+            self.assertEqual(reply.status, 401, reply)
+        # The nodes' own listener wants their token, whatever key is shown.
+        inside = cluster_nodes.Node(self.cluster, "x")
+        inside.http = self.cluster["a"].advertise
+        self.assertEqual(inside.request("GET", "/v2/events", key=self.admin).status, 401)
+
+    def test_4_a_node_dies(self):
+        senders = [cluster_nodes.Sender(self.cluster.nodes.values(), self.keys[tenant], "die",
+                                        self.events(tenant, "die", 40_000)) for tenant in self.keys]
+        before = {tenant: self.counted(tenant) for tenant in self.keys}
+        for sender in senders:
+            sender.start()
+        harness.wait_until("events to come", lambda: all(len(s.acked) > 1000 for s in senders), 60)
+        dead = self.cluster["b"]
+        at = time.monotonic()
+        dead.kill()
+        for sender in senders:
+            sender.nodes = [n for n in sender.nodes if n is not dead]
+        harness.wait_until("the others to own all", lambda: all(
+            p["owner"] in ("a", "c") for p in self.cluster.view("a")["partitions"]), 60)
+        self.cluster.wait_ready("ac")
+        took = time.monotonic() - at
+        marks = [len(s.acked) for s in senders]
+        harness.wait_until("events to go on", lambda: all(len(s.acked) > m + 1000 or not s.is_alive()
+                                                          for s, m in zip(senders, marks)), 60)
+        print(f"\n# a node died: all partitions owned again after {took:.1f} s, worst batch "
+              f"{max(s.worst for s in senders):.1f} s", flush=True)
+        for sender in senders:
+            sender.ended.set()
+            sender.join()
+            self.assertEqual(sender.failures, [])
+        self.check_nothing_is_missing(senders, before)
+        dead.start()
+        self.cluster.wait_ready()
+        harness.wait_until("the dead node's copies to have caught up", lambda: all(
+            c["role"] in ("owner", "standby") for p in self.cluster.view()["partitions"] for c in p["copies"]), 60)
+        verified = self.cluster["a"].cli("cluster", "verify")
+        self.assertEqual(verified.returncode, 0, verified.stdout + verified.stderr)
+
+    def check_nothing_is_missing(self, senders, before):
+        for tenant, sender in zip(self.keys, senders):
+            missing = [i for i in list(sender.acked)[::97]
+                       if self.cluster["a"].request("GET", f"/v2/events/{i}", key=self.keys[tenant]).status != 200]
+            self.assertEqual(missing, [], tenant)
+            # What was sent and not acknowledged may be there: it is sent again, and then all of it counts once.
+            body = self.events(tenant, "die", 40_000)[:((len(sender.acked) + 99) // 50) * 50]
+            for at in range(0, len(body), 1000):
+                self.resend(body[at:at + 1000], self.keys[tenant])
+            want = before[tenant] + len(body)
+            harness.wait_until(f"{tenant}: the counter to be {want}",
+                               lambda t=tenant, w=want: (self.counted(t) or 0) >= w, 120)
+            self.assertEqual(self.counted(tenant), want, tenant)
+
+    def resend(self, events, key):
+        def taken():
+            reply = self.cluster["a"].request("POST", "/v2/events?ids=0", events, key)
+            return reply if reply.status == 202 else None
+        return harness.wait_until("events to be taken again", taken, 60)
+
+    def test_5_a_partition_moves(self):
+        tenant = "acme"
+        reply = self.cluster["a"].request("POST", "/v2/events", self.events(tenant, "mv", 1), self.keys[tenant])
+        partition = reply.json()["partition"]
+        owner = self.cluster.owner(partition)
+        target = next(n for n in "abc" if n != owner)
+        sender = cluster_nodes.Sender(self.cluster.nodes.values(), self.keys[tenant], "mv",
+                                      self.events(tenant, "mv", 20_000), batch=20)
+        sender.start()
+        harness.wait_until("events to come", lambda: len(sender.acked) > 200, 30)
+        moved = self.cluster["c"].cli("cluster", "move", str(partition), "--to", target)
+        self.assertEqual(moved.returncode, 0, moved.stderr)
+        harness.wait_until("the partition to have moved", lambda: self.cluster.owner(partition) == target, 60)
+        mark = len(sender.acked)
+        harness.wait_until("events to go on", lambda: len(sender.acked) > mark + 200 or not sender.is_alive(), 30)
+        sender.ended.set()
+        sender.join()
+        self.assertEqual(sender.failures, [])
+        print(f"\n# a planned move: worst batch {sender.worst:.2f} s", flush=True)
+
+    def test_6_a_node_is_drained_and_ends(self):
+        node = self.cluster["c"]
+        drained = self.cluster["a"].cli("cluster", "drain", "c")
+        self.assertEqual(drained.returncode, 0, drained.stderr)
+        harness.wait_until("node c to own nothing", lambda: all(
+            p["owner"] not in (None, "c") for p in self.cluster.view("a")["partitions"]), 90)
+        self.assertEqual(node.stop(), 0, node.log())
+        reply = self.cluster["a"].request("POST", "/v2/events", self.events("initech", "dr", 5), self.keys["initech"])
+        self.assertEqual(reply.status, 202, reply)
+        node.start()
+        self.cluster.wait_ready()
+        self.assertEqual(self.cluster["a"].cli("cluster", "undrain", "c").returncode, 0)
+
+    def test_7_what_a_cluster_does_not_do_is_said(self):
+        node = self.cluster["a"]
+        for method, path in (("POST", "/v2/edges"), ("DELETE", "/v2/tenants/acme")):
+            reply = node.request(method, path, {})
+            self.assertEqual((reply.status, reply.json()["error"]["code"]), (501, "NOT_SUPPORTED"), reply)
+        self.assertEqual(node.request("POST", "/v2/backups", {}).status, 400)
+        self.assertEqual(node.request("POST", "/v2/backups?partition=1", {}, self.keys["acme"]).status, 403)
+        copied = node.request("POST", "/v2/backups?partition=1", {"path": "b1"}, seconds=60)
+        self.assertLess(copied.status, 300, copied)
+        self.assertEqual(node.request("POST", "/v2/cluster/partitions/99/move", {"to": "a"}).status, 404)
+        self.assertEqual(node.request("POST", "/v2/cluster/partitions/0/move", {"to": "x"}).status, 404)
+        self.assertEqual(node.request("POST", "/v2/cluster/partitions/0/heal", {"from": "a"}).status, 409)
+        self.assertEqual(node.request("GET", "/v2/cluster", key=self.keys["acme"]).status, 403)
+
+    def test_8_a_second_node_of_one_name_is_refused(self):
+        twin = cluster_nodes.Node(self.cluster, "a")
+        twin.data += "-twin"
+        twin.log_path += "-twin"
+        try:
+            twin.start()
+            code = twin.process.wait(30)
+            self.assertEqual(code, 1)
+            self.assertIn("is running already", twin.log())
+        finally:
+            twin.kill()
+        self.assertEqual(self.cluster["a"].request("GET", "/readyz").status, 200)
+
+    def test_9_streams_come_through(self):
+        owner = self.cluster["a"].request("POST", "/v2/events", self.events("globex", "st", 1), self.keys["globex"])
+        self.assertEqual(owner.status, 202)
+        for name in "abc":
+            connection = http.client.HTTPConnection(self.cluster[name].http, timeout=20)
+            connection.request("GET", "/v2/events/stream?pattern=github.*", headers={
+                "Authorization": "Bearer " + self.keys["globex"], "Accept": "text/event-stream"})
+            answer = connection.getresponse()
+            self.assertEqual(answer.status, 200)
+            self.resend(self.events("globex", "st-" + name, 1), self.keys["globex"])
+            seen = b""
+            while b"st-" + name.encode() not in seen:
+                seen += answer.read1(65536)
+            connection.close()
+
+
+class RefusedTest(unittest.TestCase):
+    def refusal(self, **change):
+        settings = {"cluster.name": "t", "cluster.node": "a", "cluster.nats": "nats://127.0.0.1:1",
+                    "cluster.advertise": "127.0.0.1:7999", "cluster.partition_by": "tenant",
+                    "cluster.token": cluster_nodes.TOKEN, "secrets.key_file": "/tmp/k", **change}
+        words = [w for key, value in settings.items() for w in ("--set", f"{key}={value}")]
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run([harness.BINARY, "serve", "--listen", "127.0.0.1:0", "--data",
+                                   os.path.join(folder, "d"), *words], capture_output=True, encoding="utf-8", timeout=30,
+                                  env=harness.clean_environment())
+        self.assertEqual(done.returncode, 1, done.stderr)
+        return done.stderr
+
+    def test_what_is_not_built_or_not_said_is_refused(self):
+        self.assertIn("is not built", self.refusal(**{"cluster.partition_by": "key"}))
+        self.assertIn("can not be changed later", self.refusal(**{"cluster.partition_by": ""}))
+        self.assertIn("MILLRACE_CLUSTER_TOKEN", self.refusal(**{"cluster.token": ""}))
+        self.assertIn("same key on all", self.refusal(**{"secrets.key_file": ""}))
+        self.assertIn("no other copy", self.refusal(**{"cluster.ack": "replicated-fsync", "cluster.replicas": "1"}))
+
+    @unittest.skipUnless(nats_peer.BINARY, "nats-server is not installed")
+    def test_an_old_nats_is_refused(self):
+        nats = nats_cluster.NatsCluster(1)
+        try:
+            nats.members[0].command = [nats_peer.BINARY, "-a", "127.0.0.1", "-p", str(nats.members[0].port)]
+            nats.start()
+            version = nats.client().info["version"]
+            if tuple(int(n) for n in version.split(".")[:3]) >= (2, 9, 22):
+                self.skipTest("this nats-server is not old")
+            self.assertIn("older than 2.9.22", self.refusal(**{"cluster.nats": nats.urls()}))
+        finally:
+            nats.close()
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
