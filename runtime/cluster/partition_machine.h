@@ -1,11 +1,12 @@
-// What: one copy of a partition, as a machine: what its stream says and what its node is told go in,
-//       what is asked of the stream and written to the copy come out. It follows the stream; told to
-//       own, it appends an epoch behind the last thing that it has read, which the stream takes from
-//       one only; as owner it appends its store's writes, one at a time, each behind the one before.
+// What: one copy of a partition, as a machine: what its stream says and what its node is told go
+//       in, what is asked of the stream and written to the copy come out. It follows the stream;
+//       told to own, it appends an epoch behind the last thing that it has read, which the stream
+//       takes from one only; as owner it appends its store's writes, one at a time, each behind the
+//       one before.
 //
-//       What was published and not answered is looked for: the stream's last message is ours, or one
-//       before it (the same bytes again, to the same place: only one can land), or of a higher epoch:
-//       then somebody else owns the partition, and nothing of ours will ever be there.
+//       What was published and not answered is looked for: the stream's last message is ours, or
+//       one before it (the same bytes again, to the same place: only one can land), or of a higher
+//       epoch: then somebody else owns the partition, and nothing of ours will ever be there.
 //
 //       Told to nobody: whether an unanswered message "probably" landed. A word of the stream that
 //       can be old (its last message) only ever leads to another try, never to an acknowledgement

@@ -305,8 +305,8 @@ int PartitionProcess::hand_over() {
 
 int PartitionProcess::stop() {
     log_.info("stopping", {{"partition", std::to_string(order_.partition)}});
-    // Without NATS the store waits for it, and whoever joins its thread waits along: a drain that does
-    // not come to its end is broken off before.
+    // Without NATS the store waits for it, and whoever joins its thread waits along: a drain that
+    // does not come to its end is broken off before.
     const std::int64_t until_ns =
         clock_.monotonic_ns() + config_.engine.drain_timeout_us * 1000 * 9 / 10;
     const bool quiet = !server_ || server_->stop([&] {

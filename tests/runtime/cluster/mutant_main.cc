@@ -1,6 +1,6 @@
-// Does the simulation of partition_sim.h see anything? Linked with copies of runtime/cluster that hold
-// known mistakes (mutants.py); each is switched on for seed after seed until a run goes wrong. One
-// that no seed meets is a hole in the simulation, and a failure here.
+// Does the simulation of partition_sim.h see anything? Linked with copies of runtime/cluster that
+// hold known mistakes (mutants.py); each is switched on for seed after seed until a run goes wrong.
+// One that no seed meets is a hole in the simulation, and a failure here.
 //
 // cluster_mutants [--seeds N] [--only NAME]
 #include "mutations.h"

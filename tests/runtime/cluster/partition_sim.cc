@@ -126,9 +126,7 @@ void PartitionSim::step_host(std::size_t i) {
         case PartitionRole::kFenced:
         case PartitionRole::kReleased: return crash(i, between(20, 200));
         case PartitionRole::kDiverged:
-            if (!may_diverge_) fail("a host says that it has diverged: " + status.trouble);
-            host.serves_ns = 0;
-            return;
+            return fail("a host says that it has diverged: " + status.trouble);
         case PartitionRole::kOwner: return serve(host);
         default: host.serves_ns = 0;
     }
@@ -198,7 +196,6 @@ void PartitionSim::supervise() {
         if (may && (!best || host->told.applied > best->told.applied)) best = host.get();
     }
     if (!owned && best && now() > kNodeTimeoutNs) best->machine->own();
-    heal();
 }
 
 // As from the owner's folder: what it has on its disk.
@@ -215,19 +212,6 @@ void PartitionSim::snapshot(Host& host) {
         }
         return;
     }
-}
-
-// A person comes when all hosts are there, nobody owns and one has diverged: the one that has most.
-void PartitionSim::heal() {
-    if (!may_diverge_) return;
-    Host* best = nullptr;
-    bool diverged = false;
-    for (auto& host : hosts_) {
-        if (!host->machine || host->machine->status().role == PartitionRole::kOwner) return;
-        diverged |= host->machine->status().role == PartitionRole::kDiverged;
-        if (!best || host->copy.at().unit > best->copy.at().unit) best = host.get();
-    }
-    if (diverged && best->machine->status().role == PartitionRole::kDiverged) best->machine->heal();
 }
 
 // ---- the weather
@@ -254,7 +238,7 @@ void PartitionSim::weather() {
                 host.machine->hand_over(std::string(1, static_cast<char>('a' + (i + 1) % kHosts)));
             break;
         case 5: {
-            // Its end, while its owner is there to say it again: what owner and stream lose together
+            // Its end, while its owner is there to say it again: what owner and stream lose at once
             // nobody has (ack "replicated" says so).
             Host* owner = nullptr;
             for (auto& one : hosts_) {

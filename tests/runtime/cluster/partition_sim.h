@@ -1,7 +1,7 @@
 // What: three hosts of one partition over a model of its stream, from a seed: clients that append,
 //       a supervisor that tells who owns by what it hears, hosts that crash with what they had not
-//       synced, connections that break, seconds without a leader, lost and late answers, an end that
-//       is lost, a ring that goes over its beginning, hand-overs, a person who heals.
+//       synced, connections that break, seconds without a leader, lost and late answers, an end
+//       that is lost, a ring that goes over its beginning, hand-overs.
 //       The ledger: what was acknowledged stands in every copy in the end, once; the copies' chains
 //       are prefixes of each other at any time; epochs rise; no two hosts deliver at the same time.
 // Threads: one. Lifetime: value. Limits: of memory. Failure: wrong() says what was seen.
@@ -45,7 +45,6 @@ private:
     void crash(std::size_t i, std::int64_t for_ns);
     void begin(std::size_t i);
     void snapshot(Host& host);
-    void heal();
     void check_leases();
     void check_chains();
     void check_ledger();
@@ -70,7 +69,6 @@ private:
     std::int64_t next_look_ns_ = 0;
     std::int64_t calm_until_ns_ =
         0;  // no host falls: the stream has lost something it must get back
-    bool may_diverge_ = false;
     bool calm_ = false;
     bool waits_for_copy_ = false;
     std::uint64_t tokens_ = 0;
