@@ -1,7 +1,8 @@
-// What: what the runs of a part of the server have alike (schedules, entities, webhooks, workflows):
-//       a world drawn from the seed, a first start and what is prepared then, boots that serve until
-//       their steps are over or the power goes, an end of one of three kinds, and a last start behind
-//       which all comes to rest and is looked at. What is particular to a part is Driven.
+// What: what the runs of a part of the server have alike (schedules, entities, webhooks,
+//       workflows): a world drawn from the seed, a first start and what is prepared then, boots
+//       that serve until their steps are over or the power goes, an end of one of three kinds, and
+//       a last start behind which all comes to rest and is looked at. What is particular to a part
+//       is Driven.
 // Threads: one. Lifetime: of a run; a Driven borrows its frame. Limits: RunOptions'.
 // Failure: wrong() keeps the first one, in words; whatever says false ends the run.
 #pragma once
