@@ -1,5 +1,5 @@
-// The part of Orchestrator that has attempts of steps made by the executors that deliveries use too,
-// and turns what came of them into inputs.
+// The part of Orchestrator that has attempts of steps made, by the executors that deliveries use
+// too, and turns what came of them into inputs.
 #include "runtime/delivery/workflow_turn.h"
 #include "runtime/orchestrator/orchestrator.h"
 #include "runtime/orchestrator/orchestrator_host.h"

@@ -1,5 +1,5 @@
 // What: expressions that take long to compile, compiled aside: who asked is told on the conductor's
-//       thread, and when the server ends at once that it will not be, for nothing can interrupt one.
+//       thread; when the server ends, at once, that it will not be, for nothing can interrupt one.
 // Threads: compile() the conductor's; stop() any.
 // Lifetime: borrows both agents. Limits: the compiler's tasks (overflow policy: refuse).
 // Failure: none of its own.
