@@ -3,7 +3,8 @@
 // Threads: a BufferRef may be copied, moved and dropped on any thread. A pool belongs to nobody:
 //       acquire() and the last drop take a short spin lock.
 // Lifetime: the pool outlives its buffers.
-// Limits: the pool keeps at most pooled_buffers_max free buffers of at most pooled_bytes_max each.
+// Limits: the pool keeps at most pooled_buffers_max free buffers of at most pooled_bytes_max each;
+//       lent_bytes() tells what is out, whoever has it.
 // Failure: allocation failure is fatal (std::bad_alloc ends the process).
 #pragma once
 
@@ -84,9 +85,11 @@ public:
                 free_[i] = free_.back();
                 free_.pop_back();
                 buffer->size = 0;
+                lend(buffer->capacity);
                 return BufferRef(buffer);
             }
         }
+        lend(capacity);
         auto* buffer = new Buffer;
         buffer->pool = this;
         buffer->capacity = capacity;
@@ -97,6 +100,7 @@ public:
 
     // Called by the last reference.
     void give_back(Buffer* buffer) {
+        lent_bytes_.fetch_sub(buffer->capacity, std::memory_order_relaxed);  // as lend()
         if (buffer->capacity <= options_.pooled_bytes_max) {
             std::lock_guard lock(mutex_);
             if (free_.size() < options_.pooled_buffers_max) {
@@ -107,7 +111,12 @@ public:
         destroy(buffer);
     }
 
+    // Of buffers that somebody holds, on whatever thread.
+    std::size_t lent_bytes() const { return lent_bytes_.load(std::memory_order_relaxed); }
+
 private:
+    // Relaxed: a measure; no data behind it.
+    void lend(std::size_t bytes) { lent_bytes_.fetch_add(bytes, std::memory_order_relaxed); }
     static void destroy(Buffer* buffer) {
         ::operator delete(buffer->data);
         delete buffer;
@@ -115,6 +124,7 @@ private:
     const Options options_;
     std::mutex mutex_;
     std::vector<Buffer*> free_;
+    std::atomic<std::size_t> lent_bytes_{0};
 };
 
 inline void BufferRef::release() {

@@ -42,6 +42,7 @@ class EpollBackend final : public Backend {
 public:
     explicit EpollBackend(const ReactorOptions& options)
         : buffer_bytes_(options.receive_buffer_bytes),
+          send_buffer_bytes_(options.send_buffer_bytes),
           memory_(std::make_unique<char[]>(std::size_t{options.receive_buffers} *
                                            options.receive_buffer_bytes)) {
         for (std::uint32_t i = options.receive_buffers; i-- > 0;) free_buffers_.push_back(i);
@@ -68,7 +69,7 @@ public:
 
     std::string_view name() const override { return "epoll"; }
     core::Result<Listener> listen(const Address& address, ListenRole role) override {
-        return open_listener(address, role);
+        return open_listener(address, role, send_buffer_bytes_);
     }
     Peer peer_of(int socket) override { return read_peer(socket); }
 
@@ -268,6 +269,7 @@ private:
     }
 
     const std::uint32_t buffer_bytes_;
+    const std::size_t send_buffer_bytes_;
     const std::unique_ptr<char[]> memory_;
     std::vector<std::uint32_t> free_buffers_;
     std::vector<SocketState> states_;  // by descriptor

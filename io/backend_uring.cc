@@ -47,7 +47,8 @@ class UringBackend final : public Backend {
 public:
     explicit UringBackend(const ReactorOptions& options)
         : buffer_count_(std::bit_ceil(options.receive_buffers)),
-          buffer_bytes_(options.receive_buffer_bytes) {}
+          buffer_bytes_(options.receive_buffer_bytes),
+          send_buffer_bytes_(options.send_buffer_bytes) {}
 
     ~UringBackend() override {
         if (ring_ready_) io_uring_queue_exit(&ring_);
@@ -76,7 +77,7 @@ public:
 
     std::string_view name() const override { return "io_uring"; }
     core::Result<Listener> listen(const Address& address, ListenRole role) override {
-        auto listener = open_listener(address, role);
+        auto listener = open_listener(address, role, send_buffer_bytes_);
         // On a non-blocking file the ring answers EAGAIN at once instead of waiting for a client.
         if (listener)
             ::fcntl(listener->socket, F_SETFL, ::fcntl(listener->socket, F_GETFL) & ~O_NONBLOCK);
@@ -250,6 +251,7 @@ private:
 
     const std::uint32_t buffer_count_;
     const std::uint32_t buffer_bytes_;
+    const std::size_t send_buffer_bytes_;
     io_uring ring_{};
     bool ring_ready_ = false;
     bool enabled_ = false;

@@ -71,6 +71,11 @@ public:
         return out_.sending() ? last_sent_ns_ + write_ms_max * 1'000'000 : kNoDeadline;
     }
 
+    // Since when the peer has taken nothing of what is being sent to it.
+    std::int64_t taking_nothing_since_ns() const {
+        return out_.sending() ? last_sent_ns_ : kNoDeadline;
+    }
+
     void mark_dirty() { reactor_.mark_dirty(id_); }
     void set_deadline(std::int64_t at_ns) {
         const std::int64_t at = at_ns == kNoDeadline ? 0 : at_ns;

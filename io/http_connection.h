@@ -1,10 +1,12 @@
 // What: one HTTP connection: bytes in, requests to the handler, answers in order, bytes out.
 // Threads: the reactor's. Lifetime: owned and used again by HttpServerImpl's pool.
-// Limits: HttpLimits. Failure: an error answer, then a close that lets the client read it.
+// Limits: HttpLimits; a head that is half there and what a stream's client has not read draw from
+//       the reactor's room. Failure: an error answer, then a close that lets the client read it.
 #pragma once
 
 #include "core/buffer.h"
 #include "io/byte_stream.h"
+#include "io/client_room.h"
 #include "io/fifo.h"
 #include "io/http_chunked.h"
 #include "io/http_head.h"
@@ -23,7 +25,7 @@ namespace millrace::io {
 
 class HttpServerImpl;
 
-class HttpConnection final : public StreamHandler {
+class HttpConnection final : public StreamHandler, private ClientRoom::Holder {
 public:
     HttpConnection(HttpServerImpl& server, std::uint32_t index);
 
@@ -51,6 +53,7 @@ public:
     WriteOutcome stream_write(std::uint32_t sequence, std::string_view bytes);
     void end_stream(std::uint32_t sequence);
     void end_streams();
+    bool keep_for_user(std::size_t bytes);
 
     void touch();  // something of the server's state changed: look again in the flush
     void abort();
@@ -88,10 +91,10 @@ private:
     // Reading
     void process(core::BufferRef owner, std::string_view input);
     bool process_head(std::string_view& input);
+    bool take_preface(std::string_view head);
     bool process_body(std::string_view& input);
     bool process_chunks(std::string_view& input);
     bool pass_on(std::string_view& input);
-    bool take_preface(std::string_view head);
     void begin_request(std::string_view head, std::string_view& rest);
     void begin_body(std::string_view head, std::string_view& rest);
     void deliver();
@@ -111,6 +114,15 @@ private:
     void update_deadline();
     std::int64_t body_deadline() const;
     std::int64_t idle_ms_max() const;
+
+    // What waits for the client
+    void count_held();
+    void count_stream(std::size_t added);
+    bool half_head() const { return in_ == InState::kHead && header_started_ns_ != 0; }
+    void refuse_half_head();
+    void on_room() override { touch(); }
+    std::int64_t stalled_since_ns() const override;
+    void cut_off() override;
 
     // Writing
     Answer* answer_of(std::uint32_t sequence);
@@ -148,6 +160,7 @@ private:
     bool closing_ = false;  // close() was called on the stream
     bool close_after_out_ = false;
     bool lingering_ = false;  // our side is shut down; waiting for the client's end
+    bool http2_ = false;      // kUpgraded by its preface
     bool large_bodies_ =
         false;  // receives are armed one by one, so that bodies go straight to their place
     bool processing_ = false;
@@ -158,9 +171,12 @@ private:
     core::BufferRef body_;
     std::uint64_t body_left_ = 0;
     std::size_t body_counted_ = 0;  // in the server's count of what is coming in
+    std::size_t stream_bytes_ = 0;  // of a stream: written and not yet sent
+    std::size_t user_bytes_ = 0;    // of one that is upgraded: half a message, say
+    std::int64_t received_ns_ = 0;  // while user_bytes_ is not 0
+    bool asks_for_user_ = false;    // keep_for_user() is at it
     std::size_t body_bytes_max_ = 0;
     std::string answer_lines_;  // of the request being read
-    bool http2_ = false;      // kUpgraded by its preface
     ChunkedDecoder chunks_;
     std::int64_t header_started_ns_ = 0;
     std::int64_t body_started_ns_ = 0;

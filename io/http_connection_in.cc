@@ -33,7 +33,10 @@ core::Error too_large(std::uint64_t bytes, std::size_t limit) {
 }  // namespace
 
 HttpConnection::HttpConnection(HttpServerImpl& server, std::uint32_t index)
-    : server_(server), index_(index), stream_(server.reactor, *this, server.answer_bytes) {}
+    : ClientRoom::Holder(server.reactor.room),
+      server_(server),
+      index_(index),
+      stream_(server.reactor, *this, server.answer_bytes) {}
 
 bool HttpConnection::start(int socket, const Peer& peer, bool spare,
                            std::unique_ptr<StreamTransform> transform) {
@@ -163,15 +166,12 @@ bool HttpConnection::process_head(std::string_view& input) {
     }
     const std::string_view head = input.substr(0, scanner_.head_bytes());
     scanner_.reset();
+    if (take_preface(head)) return true;
+    input.remove_prefix(head.size());
     begin_request(head, input);
     return true;
 }
-    if (take_preface(head)) return true;
-    input.remove_prefix(head.size());
 
-void HttpConnection::begin_request(std::string_view head, std::string_view& rest) {
-    ParsedHead& parsed = server_.parsed;
-    answer_lines_.clear();
 // What looks like a head is how HTTP/2 begins; the rest of its preface is the session's to check.
 bool HttpConnection::take_preface(std::string_view head) {
     constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\n";
@@ -188,6 +188,9 @@ bool HttpConnection::take_preface(std::string_view head) {
     return true;
 }
 
+void HttpConnection::begin_request(std::string_view head, std::string_view& rest) {
+    ParsedHead& parsed = server_.parsed;
+    answer_lines_.clear();
     if (auto ok = parse_head(head, parsed); !ok) return refuse(ok.error());
     if (!admit()) return;
     if (parsed.chunked || parsed.content_length > 0) return begin_body(head, rest);
@@ -215,6 +218,16 @@ bool HttpConnection::admit() {
                    .retry_after(server_.handler.busy_seconds()));
     } else if (parsed.content_length > body_bytes_max_) {
         refuse(too_large(parsed.content_length, body_bytes_max_));
+    } else if ((parsed.chunked || parsed.content_length > 0) &&
+               server_.pools.lent_bytes() > server_.limits.buffered_bytes_max) {
+        ++server_.counters.turned_away;
+        refuse(core::Error(core::ErrorCode::kUnavailable,
+                           "http: requests and answers that are under way take " +
+                               std::to_string(server_.pools.lent_bytes()) +
+                               " bytes, and their share of memory is " +
+                               std::to_string(server_.limits.buffered_bytes_max))
+                   .bound(static_cast<std::int64_t>(server_.limits.buffered_bytes_max))
+                   .retry_after(server_.handler.busy_seconds()));
     } else if (parsed.coding == ContentCoding::kUnknown &&
                (parsed.chunked || parsed.content_length > 0)) {
         refuse(core::Error(core::ErrorCode::kUnsupportedMediaType,
@@ -373,11 +386,70 @@ void HttpConnection::answer_error(std::uint32_t sequence, const core::Error& err
 
 void HttpConnection::discard(std::size_t bytes) { discarded_bytes_ += bytes; }
 
+// ---- what waits for the client
+
+void HttpConnection::count_held() {
+    const std::size_t head =
+        (carry_ ? carry_.capacity() : 0) + (head_copy_ ? head_copy_.capacity() : 0);
+    hold_in_room(head + stream_bytes_ + user_bytes_);
+}
+
+bool HttpConnection::keep_for_user(std::size_t bytes) {
+    const bool more = bytes > user_bytes_;
+    user_bytes_ = bytes;
+    received_ns_ = server_.reactor.now_ns();
+    count_held();
+    if (!more || !server_.reactor.room.over()) return true;
+    asks_for_user_ = true;
+    server_.reactor.room.cut_stalled(received_ns_);
+    asks_for_user_ = false;
+    return !server_.reactor.room.over();
+}
+
+// It came before anybody could say no; the next one may find the room of those who stalled.
+void HttpConnection::refuse_half_head() {
+    server_.reactor.room.cut_stalled(server_.reactor.now_ns());
+    if (closing_ || !half_head() || !server_.reactor.room.over()) return;
+    ++server_.counters.turned_away;
+    const std::size_t limit = server_.reactor.room.bytes_max();
+    header_started_ns_ = 0;
+    carry_ = {};
+    refuse(core::Error(core::ErrorCode::kUnavailable,
+                       "http: the head came in pieces, and what clients keep waiting takes all its "
+                       "room of " +
+                           std::to_string(limit) + " bytes")
+               .bound(static_cast<std::int64_t>(limit))
+               .retry_after(server_.handler.busy_seconds()));
+    count_held();
+}
+
+std::int64_t HttpConnection::stalled_since_ns() const {
+    // Whoever asks for it is in the midst of something with it.
+    if (closing_ || asks_for_user_) return kNeverStalled;
+    if (stream_bytes_ > 0) return stream_.taking_nothing_since_ns();
+    if (user_bytes_ > 0) return received_ns_;
+    return half_head() ? header_started_ns_ : kNeverStalled;
+}
+
+void HttpConnection::cut_off() {
+    ++server_.counters.cut_off;
+    if (stream_bytes_ + user_bytes_ > 0) return abort();
+    header_started_ns_ = 0;
+    carry_ = {};
+    refuse(core::Error(core::ErrorCode::kTimeout,
+                       "http: the head did not go on, and others wait for its room"));
+    stream_.mark_dirty();
+}
+
 // ---- what to wait for
 
 void HttpConnection::update() {
     if (closing_) return;
     finish_output();
+    if (closing_) return;
+    const std::size_t before = held_in_room();
+    count_held();
+    if (held_in_room() > before && half_head() && server_.reactor.room.over()) refuse_half_head();
     if (closing_) return;
     update_receive();
     update_deadline();

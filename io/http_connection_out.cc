@@ -77,15 +77,15 @@ bool HttpConnection::make_answer_room(std::uint32_t sequence, const ResponseHead
                                       std::size_t bytes, bool& answered) {
     const std::size_t limit = server_.limits.answers_bytes_max;
     if (bytes <= kSmallAnswerBytes) {
-        if (server_.answer_bytes <= 2 * limit || out().empty()) return true;
+        if (server_.waiting_answer_bytes() <= 2 * limit || out().empty()) return true;
         abort();
         return false;
     }
     // Alone, whatever its size, it may go.
-    if (head.status >= 400 || server_.answer_bytes == 0) return true;
+    if (head.status >= 400 || server_.waiting_answer_bytes() == 0) return true;
     ++server_.counters.turned_away;
     answer_error(sequence, core::Error(core::ErrorCode::kUnavailable,
-                                       "http: " + std::to_string(server_.answer_bytes) +
+                                       "http: " + std::to_string(server_.waiting_answer_bytes()) +
                                            " bytes of answers wait for clients to read them; "
                                            "http.answers_bytes_max is " +
                                            std::to_string(limit))
@@ -129,7 +129,7 @@ bool HttpConnection::respond(std::uint32_t sequence, const ResponseHead& head,
     for (const std::string_view piece : pieces) bytes += piece.size();
     if (!has_body(head.status)) bytes = kUnknownLength;
     if (bytes != kUnknownLength &&
-        server_.answer_bytes + bytes > server_.limits.answers_bytes_max) {
+        server_.waiting_answer_bytes() + bytes > server_.limits.answers_bytes_max) {
         bool answered = false;
         if (!make_answer_room(sequence, head, bytes, answered)) return answered;
     }
@@ -150,7 +150,7 @@ bool HttpConnection::respond(std::uint32_t sequence, const ResponseHead& head,
         const std::string_view piece = body ? body.view() : std::string_view{};
         return respond(sequence, head, std::span(&piece, 1));
     }
-    if (server_.answer_bytes + bytes > server_.limits.answers_bytes_max) {
+    if (server_.waiting_answer_bytes() + bytes > server_.limits.answers_bytes_max) {
         bool answered = false;
         if (!make_answer_room(sequence, head, bytes, answered)) return answered;
     }
@@ -249,9 +249,26 @@ WriteOutcome HttpConnection::stream_write(std::uint32_t sequence, std::string_vi
         answer->wants_drain = true;
         return WriteOutcome::kFull;
     }
+    if (!may_hold(bytes.size())) {
+        answer->wants_drain = true;
+        return WriteOutcome::kFull;
+    }
     emit_chunk(*answer, bytes);
+    count_stream(bytes.size());
     stream_.mark_dirty();
     return WriteOutcome::kOk;
+}
+
+// Written to a stream and still here: what is sent is taken off, whatever else waits beside it.
+void HttpConnection::count_stream(std::size_t added) {
+    std::size_t here = out().bytes();
+    if (stream_bytes_ + added > 0) {
+        for (std::size_t i = 0; i < answers_.size(); ++i) here += answers_[i].held;
+    }
+    const std::size_t now = std::min(stream_bytes_ + added, here);
+    server_.stream_bytes += now - stream_bytes_;
+    stream_bytes_ = now;
+    count_held();
 }
 
 void HttpConnection::emit_chunk(Answer& answer, std::string_view bytes) {
@@ -274,6 +291,11 @@ void HttpConnection::end_stream(std::uint32_t sequence) {
 }
 
 void HttpConnection::end_streams() {
+    if (http2_ && in_ == InState::kUpgraded && !answers_.empty()) {
+        server_.handler.on_going_away(
+            StreamToken{RequestToken{index_, generation_, first_sequence_}});
+        return;
+    }
     if (in_ == InState::kUpgraded && !answers_.empty()) emit(answers_.front(), last_words_);
     for (std::size_t i = 0; i < answers_.size();) {
         const std::size_t before = answers_.size();
@@ -283,7 +305,7 @@ void HttpConnection::end_streams() {
 }
 
 void HttpConnection::offer_drain() {
-    if (answers_.empty() || !answers_.front().wants_drain) return;
+    if (answers_.empty() || !answers_.front().wants_drain || waits_for_room()) return;
     if (out().bytes() > server_.limits.stream_out_bytes_max / 2) return;
     answers_.front().wants_drain = false;
     server_.handler.on_stream_drain(
@@ -291,15 +313,11 @@ void HttpConnection::offer_drain() {
 }
 
 // ---- sending and the end
-    if (http2_ && in_ == InState::kUpgraded && !answers_.empty()) {
-        server_.handler.on_going_away(
-            StreamToken{RequestToken{index_, generation_, first_sequence_}});
-        return;
-    }
 
 void HttpConnection::on_flush() {
     if (carry_ && may_process() && in_ != InState::kDiscard) process_carry();
     if (closing_) return;
+    offer_drain();
     stream_.flush();
     update();
 }
@@ -307,6 +325,7 @@ void HttpConnection::on_flush() {
 void HttpConnection::on_sent(std::size_t bytes) {
     stream_.sent(bytes);
     server_.counters.bytes_out += bytes;
+    count_stream(0);
     if (answers_.empty()) idle_since_ns_ = server_.reactor.now_ns();
     offer_drain();
     if (closing_) return;
@@ -351,6 +370,7 @@ void HttpConnection::drop_answers() {
         const std::uint32_t sequence = first_sequence_ + static_cast<std::uint32_t>(i);
         server_.handler.on_stream_close(StreamToken{RequestToken{index_, generation, sequence}});
     }
+    count_stream(0);
 }
 
 void HttpConnection::abort() {
@@ -370,6 +390,9 @@ void HttpConnection::on_closed() {
     head_copy_ = {};
     body_ = {};
     count_body(0);
+    server_.stream_bytes -= std::exchange(stream_bytes_, 0);
+    user_bytes_ = 0;
+    leave_room();
     stream_.clear();
     answer_lines_.clear();
     server_.handler.on_connection_closed(index_);

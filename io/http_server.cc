@@ -146,6 +146,11 @@ void HttpServer::end_stream(StreamToken stream) {
         connection->end_stream(stream.request.sequence);
 }
 
+bool HttpServer::keep_for_stream(StreamToken stream, std::size_t bytes) {
+    HttpConnection* connection = impl_->find(stream.request);
+    return connection && connection->keep_for_user(bytes);
+}
+
 bool HttpServer::alive(RequestToken token) const {
     const HttpConnection* connection = impl_->find(token);
     return connection && connection->waiting(token.sequence);

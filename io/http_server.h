@@ -7,7 +7,9 @@
 // Lifetime: reactor > server; handler outlives the server.
 // Limits: HttpLimits. Responses a client does not read are bounded by out_bytes_max: above it the
 //       connection is not read any more; those of all clients by answers_bytes_max; unanswered
-//       requests of a connection by pipeline_max.
+//       requests of a connection by pipeline_max. Heads that are half there, and what streams have
+//       written and nobody has read, draw from the reactor's room for clients (client_room.h): a
+//       stream waits for room, and a client that stalls is cut off when others wait for it.
 // Failure: what breaks HTTP's grammar or a limit is answered here with the API's error body, and
 //       the connection is closed where the framing is lost. A handler never sees it.
 #pragma once
@@ -52,6 +54,9 @@ struct HttpLimits {
     // Of bodies that are coming in, of all connections together: beyond it no further request is
     // read until half of it has come. One body is taken in any case.
     std::size_t receiving_bytes_max = std::numeric_limits<std::size_t>::max();
+    // Of all that came and has not left the reactor's buffers, on whatever thread it is: beyond it
+    // a request with a body is refused (503) before the body is read.
+    std::size_t buffered_bytes_max = std::numeric_limits<std::size_t>::max();
     std::size_t connections_per_peer_max = 16384;  // per IP address; Unix sockets are not counted
     std::int64_t header_ms_max =
         10'000;                          // 408; from the first byte of a request to its last header
@@ -89,23 +94,25 @@ public:
     virtual void on_stream_close(StreamToken) {}
     // What the client of an upgraded connection sends; in pieces, as it comes.
     virtual void on_stream_bytes(StreamToken, std::string_view) {}
-    // When it is worth while to come again after a 503 for a lack of room: Retry-After.
-    virtual std::int64_t busy_seconds() const { return 1; }
-    // Nothing is left of the connection with this number (RequestToken::connection).
-    virtual void on_connection_closed(std::uint32_t) {}
-};
     // The connection begins with the preface of HTTP/2. True: it is taken, as if it had been
     // upgraded: the preface is the first that comes to on_stream_bytes, end_stream() closes it.
     virtual bool on_preface(StreamToken, const Peer&, std::span<const std::string> /*peer_names*/) {
         return false;
     }
-    // Of one that was taken: the server drains. The handler ends it, when what is under way is done.
+    // Of one that was taken: the server drains. The handler ends it when what is under way is
+    // done.
     virtual void on_going_away(StreamToken) {}
+    // When it is worth while to come again after a 503 for a lack of room: Retry-After.
+    virtual std::int64_t busy_seconds() const { return 1; }
+    // Nothing is left of the connection with this number (RequestToken::connection).
+    virtual void on_connection_closed(std::uint32_t) {}
+};
 
 struct HttpCounters {
     std::uint64_t accepted = 0, refused = 0, closed = 0;
     std::uint64_t turned_away = 0;  // 503 for a lack of room
     std::uint64_t made_room = 0;    // idle ones closed for others
+    std::uint64_t cut_off = 0;      // stalled ones closed for others: see client_room.h
     std::uint64_t requests = 0, responses = 0, errors_4xx = 0, timeouts = 0;
     std::uint64_t bytes_in = 0, bytes_out = 0;
     std::array<std::uint64_t, 6> responses_by_class{};  // [2]: 2xx
@@ -145,6 +152,9 @@ public:
     // Takes all or nothing: kFull takes nothing, and on_stream_drain follows.
     WriteOutcome stream_write(StreamToken stream, std::string_view bytes);
     void end_stream(StreamToken stream);
+    // What its user keeps of what this stream's client has sent and not finished: counted in the
+    // room of clients. False: that is full, and no more should be kept.
+    bool keep_for_stream(StreamToken stream, std::size_t bytes);
     bool alive(RequestToken token) const;
 
     // An overloaded edge stops reading its sockets; what is read already is still handled.

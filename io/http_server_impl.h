@@ -67,6 +67,8 @@ public:
     std::size_t open_connections() const { return room_.open(); }
     std::size_t late_connections = 0;  // of these: accepted in a drain
     std::size_t answer_bytes = 0;      // of all connections: answered and not yet sent
+    std::size_t stream_bytes = 0;      // of these: of streams, which the room of clients bounds
+    std::size_t waiting_answer_bytes() const { return answer_bytes - stream_bytes; }
 
 private:
     using PeerKey = std::array<std::uint8_t, 16>;

@@ -61,7 +61,10 @@ bool looks_like_hello(std::string_view line) {
 }  // namespace
 
 LineConnection::LineConnection(LineServerImpl& server, std::uint32_t index)
-    : server_(server), index_(index), stream_(server.reactor, *this, server.out_bytes) {}
+    : ClientRoom::Holder(server.reactor.room),
+      server_(server),
+      index_(index),
+      stream_(server.reactor, *this, server.out_bytes) {}
 
 bool LineConnection::start(int socket, const Peer& peer, bool spare,
                            std::unique_ptr<StreamTransform> transform) {
@@ -110,11 +113,11 @@ void LineConnection::on_filled(std::size_t bytes) {
     last_active_ns_ = server_.reactor.now_ns();
     if (discarding_) return;
     // Grow while the client fills what it is given, shrink when it does not.
-    const std::size_t room = buffer_.capacity() - buffer_.size();
+    const std::size_t room = usable_bytes() - buffer_.size();
     if (bytes == room) {
         next_capacity_ =
-            std::min(buffer_.capacity() * 4, std::max(server_.limits.batch_bytes, kColdBytes));
-    } else if (bytes < buffer_.capacity() / 8) {
+            std::min(usable_bytes() * 4, std::max(server_.limits.batch_bytes, kColdBytes));
+    } else if (bytes < usable_bytes() / 8) {
         next_capacity_ = std::max(next_capacity_ / 4, kColdBytes);
     }
     buffer_.set_size(buffer_.size() + bytes);
@@ -135,13 +138,13 @@ void LineConnection::on_receive_end(int error) {
 void LineConnection::cut_lines() {
     if (skipping_) skip_rest_of_line();
     if (skipping_ || !buffer_ || buffer_.size() == 0) return;
-    if (!greeted_ && !greet()) return make_room();
+    if (!greeted_ && !greet()) return;
     const std::size_t used = buffer_.size();
     const void* last = ::memrchr(buffer_.data() + searched_, '\n', used - searched_);
     if (!last) {
         searched_ = used;
-        if (too_long(buffer_.view())) return drop_partial_line();
-        return make_room();
+        if (too_long(buffer_.view())) drop_partial_line();
+        return;
     }
     const std::size_t complete =
         static_cast<std::size_t>(static_cast<const char*>(last) - buffer_.data()) + 1;
@@ -149,7 +152,9 @@ void LineConnection::cut_lines() {
     core::BufferRef lines = std::move(buffer_);
     searched_ = 0;
     if (tail > 0) {
-        buffer_ = server_.pools.acquire(std::max(next_capacity_, tail * 2));
+        // It is there already: where there is no room for more, it has just its own.
+        const std::size_t wanted = std::max(next_capacity_, tail * 2);
+        buffer_ = take_buffer(fits_in_room(wanted) ? wanted : tail + kColdBytes);
         std::memcpy(buffer_.data(), lines.data() + complete, tail);
         buffer_.set_size(tail);
         searched_ = tail;
@@ -170,13 +175,60 @@ bool LineConnection::too_long(std::string_view line) const {
     return line.size() > server_.limits.line_bytes_max;
 }
 
-void LineConnection::make_room() {
-    if (!buffer_ || buffer_.size() < buffer_.capacity()) return;
+core::BufferRef LineConnection::take_buffer(std::size_t bytes) {
+    const LineLimits& limits = server_.limits;
+    asked_bytes_ =
+        std::min(bytes, std::max(limits.batch_bytes, limits.line_bytes_max + kColdBytes));
+    return server_.pools.acquire(asked_bytes_);
+}
+
+// What of the buffer is received into.
+std::size_t LineConnection::usable_bytes() const { return asked_bytes_; }
+
+void LineConnection::count_buffer() {
+    const std::size_t bytes = buffer_ ? usable_bytes() : 0;
+    hold_in_room(bytes - std::min(bytes, kColdBytes));
+}
+
+// Large for a client that has filled the last one, where there is room.
+core::BufferRef LineConnection::next_buffer() {
+    if (next_capacity_ < kColdBytes || !fits_in_room(next_capacity_)) next_capacity_ = kColdBytes;
+    return take_buffer(next_capacity_);
+}
+
+// False: the line needs a larger buffer, and there is no room for one. Asked again in on_room().
+bool LineConnection::make_room() {
     const std::size_t used = buffer_.size();
-    core::BufferRef larger = server_.pools.acquire(std::max(next_capacity_, used * 2));
+    if (used < usable_bytes()) return true;
+    const std::size_t wanted = std::max(next_capacity_, used * 2);
+    if (!may_hold(wanted - used)) return false;
+    core::BufferRef larger = take_buffer(wanted);
     std::memcpy(larger.data(), buffer_.data(), used);
     larger.set_size(used);
     buffer_ = std::move(larger);
+    return true;
+}
+
+std::int64_t LineConnection::stalled_since_ns() const {
+    if (closing_ || discarding_ || !may_read()) return kNeverStalled;
+    return last_active_ns_;
+}
+
+void LineConnection::cut_off() {
+    if (buffer_ && buffer_.size() == 0) {
+        next_capacity_ = 0;  // it keeps the connection, and loses the large buffer
+    } else {
+        refuse(core::Error(core::ErrorCode::kUnavailable,
+                           "socket: the line did not go on, and what clients keep waiting takes "
+                           "all its room of " +
+                               std::to_string(server_.reactor.room.bytes_max()) +
+                               " bytes; send it again")
+                   .bound(static_cast<std::int64_t>(server_.reactor.room.bytes_max()))
+                   .retry_after(server_.handler.busy_seconds()));
+    }
+    stop_waiting();
+    stream_.stop_receive();
+    stream_.mark_dirty();
 }
 
 // Lines longer than the limit are taken out; what stands between them goes on as it is.
@@ -218,7 +270,8 @@ void LineConnection::reject_long_line() {
 // The line is still coming: what is there of it goes, and the rest when it comes.
 void LineConnection::drop_partial_line() {
     reject_long_line();
-    buffer_.set_size(0);
+    buffer_ = {};
+    next_capacity_ = kColdBytes;
     searched_ = 0;
     skipping_ = true;
 }
@@ -448,10 +501,12 @@ void LineConnection::update() {
         stream_.stop_receive();
     } else if (!stream_.receiving()) {
         if (discarding_ && buffer_) buffer_.set_size(0);
-        if (!buffer_) buffer_ = server_.pools.acquire(std::max(next_capacity_, kColdBytes));
-        make_room();
-        stream_.receive_into(buffer_.data() + buffer_.size(), buffer_.capacity() - buffer_.size());
+        if (buffer_ && buffer_.size() == 0 && (discarding_ || next_capacity_ == 0)) buffer_ = {};
+        if (!buffer_) buffer_ = next_buffer();
+        if (make_room())
+            stream_.receive_into(buffer_.data() + buffer_.size(), usable_bytes() - buffer_.size());
     }
+    count_buffer();
     std::int64_t at = kNoDeadline;
     if (lingering_) {
         at = linger_until_ns_;
@@ -508,6 +563,7 @@ void LineConnection::close_now(StreamEnd end) {
 void LineConnection::on_closed() {
     in_use_ = false;
     buffer_ = {};
+    leave_room();
     stream_.clear();
     spans_.clear();
     ++server_.counters.closed;

@@ -1,11 +1,14 @@
 // What: one connection of the line protocol: received straight into the buffer that is handed over,
 //       cut at line ends, counted, acked.
 // Threads: the reactor's. Lifetime: owned and used again by LineServerImpl's pool.
-// Limits: LineLimits. Failure: a refused hello gets an error line; a broken socket just ends.
+// Limits: LineLimits; what is half there beyond kColdBytes draws from the reactor's room: where
+//       there is none the socket is not read, and who does not go on is cut off with a line.
+// Failure: a refused hello gets an error line; a broken socket just ends.
 #pragma once
 
 #include "core/buffer.h"
 #include "io/byte_stream.h"
+#include "io/client_room.h"
 #include "io/connection_room.h"
 #include "io/fifo.h"
 #include "io/line_server.h"
@@ -24,7 +27,7 @@ namespace millrace::io {
 
 class LineServerImpl;
 
-class LineConnection final : public StreamHandler {
+class LineConnection final : public StreamHandler, private ClientRoom::Holder {
 public:
     LineConnection(LineServerImpl& server, std::uint32_t index);
 
@@ -71,7 +74,14 @@ private:
     void hand_over(core::BufferRef lines);
     void split_long_lines(core::BufferRef lines);
     void skip_rest_of_line();
-    void make_room();
+    bool make_room();
+    std::size_t usable_bytes() const;
+    core::BufferRef take_buffer(std::size_t bytes);
+    core::BufferRef next_buffer();
+    void count_buffer();
+    void on_room() override { touch(); }
+    std::int64_t stalled_since_ns() const override;
+    void cut_off() override;
     void reject_long_line();
     void drop_partial_line();
     void finish_input();
@@ -104,8 +114,9 @@ private:
     bool giving_way_ = false;
     bool closing_ = false;
 
-    core::BufferRef buffer_;    // being received into; begins with a line's first byte
-    std::size_t searched_ = 0;  // bytes of it known to hold no line end
+    core::BufferRef buffer_;       // being received into; begins with a line's first byte
+    std::size_t asked_bytes_ = 0;  // for it: pools round up, and what is touched is what counts
+    std::size_t searched_ = 0;     // bytes of it known to hold no line end
     std::size_t next_capacity_ = 0;
     std::uint64_t lines_ = 0;  // counted so far
     std::uint64_t acked_ = 0;

@@ -50,12 +50,14 @@ void Reactor::wake() { impl_->wake(); }
 std::string_view Reactor::backend_name() const { return impl_->backend().name(); }
 std::string_view Reactor::fallback_reason() const { return impl_->fallback_reason; }
 std::size_t Reactor::open_streams() const { return impl_->open_streams(); }
+std::size_t Reactor::client_bytes() const { return impl_->room.held_bytes(); }
 
 // ---- ReactorImpl
 
 ReactorImpl::ReactorImpl(std::unique_ptr<Backend> backend, const ReactorOptions& options,
                          const core::Clock& clock)
     : pools(options.spare_bytes_max),
+      room(options.client_bytes_max),
       backend_(std::move(backend)),
       options_(options),
       clock_(clock),
@@ -92,6 +94,7 @@ std::size_t ReactorImpl::poll(std::int64_t timeout_us) {
     }
     const std::size_t count = backend_->reap(completions_.data(), completions_.size());
     for (std::size_t i = 0; i < count; ++i) dispatch(completions_[i]);
+    room.look(now_ns_);
     return count + fire_deadlines();
 }
 
@@ -346,6 +349,8 @@ std::size_t ReactorImpl::fire_deadlines() {
 std::int64_t ReactorImpl::sleep_limit_us(std::int64_t timeout_us) const {
     if (!dirty_.empty() || !closing_.empty()) return 0;
     if (!starved_.empty()) timeout_us = std::min(timeout_us, kAcceptPauseNs / 1000);
+    if (const std::int64_t ends_ns = room.patience_ends_ns(); ends_ns != kNeverStalled)
+        timeout_us = std::clamp<std::int64_t>((ends_ns - now_ns_) / 1000 + 1, 0, timeout_us);
     return deadlines_.sleep_limit_us(now_ns_, timeout_us);
 }
 

@@ -34,6 +34,10 @@ struct ReactorOptions {
     std::uint32_t completions_per_poll = 512;    // bounds one duty cycle
     std::uint32_t streams_max = 65536;
     std::size_t spare_bytes_max = 41u << 20;  // of free buffers that are kept for the next use
+    // Of what clients keep waiting: see client_room.h.
+    std::size_t client_bytes_max = 256u << 20;
+    // Of what the system keeps for a socket whose client does not read. 0: it decides.
+    std::size_t send_buffer_bytes = 0;
 };
 
 class Reactor {
@@ -60,6 +64,7 @@ public:
     // Why io_uring was not taken; empty when it was. For one line in the log at start.
     std::string_view fallback_reason() const;
     std::size_t open_streams() const;
+    std::size_t client_bytes() const;  // held in the room of clients
 
     ReactorImpl& impl() { return *impl_; }  // for the servers of this folder
 

@@ -9,6 +9,7 @@
 
 #include "core/clock.h"
 #include "io/backend.h"
+#include "io/client_room.h"
 #include "io/deadline_wheel.h"
 #include "io/reactor.h"
 #include "io/sized_pools.h"
@@ -81,6 +82,7 @@ public:
     std::string fallback_reason;
     // Shared by the servers of the reactor; bodies handed to other threads come back here.
     SizedPools pools;
+    ClientRoom room;
 
 private:
     static constexpr std::int64_t kAcceptPauseNs = 100'000'000;  // after EMFILE and the like

@@ -38,6 +38,13 @@ public:
         return huge_.acquire(bytes);
     }
 
+    // Of buffers that are not back yet, on whatever thread they are.
+    std::size_t lent_bytes() const {
+        std::size_t bytes = huge_.lent_bytes();
+        for (const auto& pool : pools_) bytes += pool->lent_bytes();
+        return bytes;
+    }
+
 private:
     struct SizeClass {
         std::size_t bytes;

@@ -132,7 +132,8 @@ std::string errno_name(int error) {
     return text + " (" + (name ? name : std::to_string(error)) + ")";
 }
 
-core::Result<Listener> open_listener(const Address& address, ListenRole role) {
+core::Result<Listener> open_listener(const Address& address, ListenRole role,
+                                     std::size_t send_buffer_bytes) {
     if (role == ListenRole::kFirst) wait_until_free(address);
     if (address.family == Address::Family::kUnix) return listen_unix(address);
     if (role == ListenRole::kFirst && address.port != 0) {
@@ -147,6 +148,10 @@ core::Result<Listener> open_listener(const Address& address, ListenRole role) {
     ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     // What is accepted inherits these: a peer that vanished without a word, from a stream that has
     // nothing to say for hours, is found by the system.
+    if (send_buffer_bytes != 0) {
+        const int bytes = static_cast<int>(send_buffer_bytes);
+        ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    }
     const int idle_s = 60, every_s = 15, probes = 4, unacked_ms = 120'000;
     ::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);

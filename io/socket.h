@@ -7,11 +7,15 @@
 #include "io/address.h"
 #include "io/backend.h"
 
+#include <cstddef>
+
 namespace millrace::io {
 
 inline constexpr int kListenBacklog = 4096;
 
-core::Result<Listener> open_listener(const Address& address, ListenRole role);
+// `send_buffer_bytes`: what the system keeps of what each client has yet to read; 0: it decides.
+core::Result<Listener> open_listener(const Address& address, ListenRole role,
+                                     std::size_t send_buffer_bytes);
 Peer read_peer(int socket);
 std::string errno_name(int error);  // "address in use (EADDRINUSE)"
 

@@ -95,8 +95,13 @@ bool WsDecoder::end_frame() {
 }
 
 void WsDecoder::done() {
-    if (control_) return;
+    if (control_) {
+        frame_.clear();
+        return;
+    }
     in_message_ = false;
+    // Most connections rest most of the time.
+    if (message_.capacity() > kWsMessageBytesMax) message_ = {};
     message_.clear();
 }
 

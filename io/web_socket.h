@@ -50,6 +50,8 @@ public:
         }
     }
     WsClose fault() const { return fault_; }
+    // Of what is not whole yet.
+    std::size_t held_bytes() const { return head_.size() + frame_.size() + message_.size(); }
 
 private:
     // Takes some of the bytes; true when a control frame or a message is whole.

@@ -134,12 +134,12 @@ core::Status EdgeHttp::hold_connection(std::uint32_t connection) {
 // What a page of another origin may read, whoever answers. Endpoints say so themselves.
 void EdgeHttp::add_answer_lines(const io::Request& request, io::HeadDecision& decision) const {
     const identity::Authenticator& authenticator = identity_.authenticator();
-    if (authenticator.cors().empty()) return;
     if (const identity::TrustedFront* front = authenticator.front()) {
         decision.answer_lines = front->answer_lines(request, gate_.principal, gate_.allowed);
         // Nothing of it is done here any more: it may go to whoever owns next.
         if (host_.draining()) decision.answer_lines += identity::front_not_here();
     }
+    if (authenticator.cors().empty()) return;
     const std::string_view origin = request.header("Origin");
     if (origin.empty()) return;
     if (gate_.match.outcome == io::RouteOutcome::kFound &&
@@ -262,6 +262,11 @@ void EdgeHttp::on_stream_bytes(io::StreamToken stream, std::string_view bytes) {
     for (std::string& message : reply.messages) {
         if (reply.ends || host_.stream_message(stream, std::move(message))) continue;
         reply.bytes += io::ws_close_frame(io::WsClose::kTryLater, "too much is under way");
+        reply.ends = true;
+    }
+    if (!server_->keep_for_stream(stream, reply.ends ? 0 : reply.held_bytes) && !reply.ends) {
+        reply.bytes += io::ws_close_frame(io::WsClose::kTryLater,
+                                          "what clients keep waiting takes all its room");
         reply.ends = true;
     }
     if (!reply.bytes.empty()) (void)server_->stream_write(stream, reply.bytes);

@@ -80,6 +80,7 @@ EdgeSockets::Reply EdgeSockets::take(io::StreamToken stream, std::string_view by
     });
     if (client.decoder.fault() != io::WsClose::kNone)
         end(io::ws_close_frame(client.decoder.fault(), ""));
+    reply.held_bytes = client.decoder.held_bytes();
     return reply;
 }
 

@@ -33,6 +33,7 @@ public:
         std::string bytes;                       // to be written
         bool ends = false;                       // and then the connection ends
         std::vector<std::string> messages = {};  // to be handed on
+        std::size_t held_bytes = 0;              // of a message that is half there
     };
     // What this connection sends are messages, once it is open.
     void take_messages(io::StreamToken stream);

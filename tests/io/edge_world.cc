@@ -52,8 +52,10 @@ int connect_kernel(const Address& to) {
 
 }  // namespace
 
-EdgeWorld::EdgeWorld(World its_kind) : kind(its_kind) {
+EdgeWorld::EdgeWorld(World its_kind, std::size_t client_bytes_max) : kind(its_kind) {
     ReactorOptions options;
+    options.client_bytes_max = client_bytes_max;
+    if (client_bytes_max < (64u << 20)) options.send_buffer_bytes = 128u << 10;
     options.receive_buffers = 64;
     options.receive_buffer_bytes = 4096;
     if (in_memory()) {

@@ -12,6 +12,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -28,7 +29,7 @@ inline std::string world_name(const testing::TestParamInfo<World>& info) {
 
 class EdgeWorld {
 public:
-    explicit EdgeWorld(World kind);
+    explicit EdgeWorld(World kind, std::size_t client_bytes_max = 256u << 20);
     ~EdgeWorld();
 
     // True once the condition holds; false when it did not come true in many cycles.
