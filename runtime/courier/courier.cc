@@ -43,6 +43,7 @@ struct Courier::Transfer {
     bool connected = false;
     std::size_t header_bytes = 0;
     bool too_large = false;
+    bool no_room = false;  // for what is coming in, beside all others'
     HttpAnswer answer;
 };
 
@@ -91,14 +92,30 @@ std::uint64_t group_of(const HttpCall& call) {
     return call.group * 2 + static_cast<std::uint64_t>(call.pool);
 }
 
+// A claim that keeps its share: an answer may be read when its courier has gone.
+std::shared_ptr<core::ByteClaim> claim_of(const std::shared_ptr<core::ByteShare>& share) {
+    struct Held {
+        explicit Held(std::shared_ptr<core::ByteShare> of) : share(std::move(of)), claim(*share) {}
+        std::shared_ptr<core::ByteShare> share;
+        core::ByteClaim claim;
+    };
+    const auto held = std::make_shared<Held>(share);
+    return {held, &held->claim};
+}
+
 bool holds_control_bytes(std::string_view text) {
     return text.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos;
 }
 
 }  // namespace
 
-Courier::Courier(const core::Clock& clock, AddressRules rules, std::size_t webhooks_max)
-    : clock_(clock), rules_(std::move(rules)), loop_(clock), groups_({kCallsMax, webhooks_max}) {
+Courier::Courier(const core::Clock& clock, AddressRules rules, std::size_t webhooks_max,
+                 std::size_t answers_bytes_max)
+    : clock_(clock),
+      rules_(std::move(rules)),
+      loop_(clock),
+      answers_(std::make_shared<core::ByteShare>(answers_bytes_max)),
+      groups_({kCallsMax, webhooks_max}) {
     CURLM* const multi = loop_.multi();
     curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, static_cast<long>(kIdleConnectionsMax));
     curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, static_cast<long>(kCallsPerHostMax));
@@ -200,6 +217,7 @@ void Courier::begin(Transfer& transfer) {
     const HttpCall& call = transfer.call;
     transfer.answer = {};
     transfer.answer.url = call.url;
+    transfer.answer.claim = claim_of(answers_);
     transfer.header_bytes = 0;
     transfer.blocked.clear();
     transfer.looks_up = transfer.connected = false;
@@ -216,7 +234,7 @@ void Courier::begin(Transfer& transfer) {
     const std::int64_t left_ms =
         call.timeout_ms - (clock_.monotonic_ns() - transfer.began_ns) / 1'000'000;
     if (left_ms <= 0) return refuse(HttpFault::kTimeout, "no answer in time");
-    if (!parse_address(url->host) && looks_up_no_more())
+    if (!parse_address(url->host) && !lookups_left_.may_look_up(call.owner, clock_.monotonic_ns()))
         return refuse(HttpFault::kDns,
                       "too many names are being looked up that nobody answers for");
 
@@ -230,14 +248,8 @@ void Courier::begin(Transfer& transfer) {
 void Courier::note_lookup_left(const Transfer& transfer) {
     curl_off_t took_us = 0;
     if (curl_easy_getinfo(transfer.easy, CURLINFO_NAMELOOKUP_TIME_T, &took_us) != CURLE_OK) return;
-    if (took_us == 0 && transfer.looks_up) lookups_left_.push_back(clock_.monotonic_ns());
-}
-
-bool Courier::looks_up_no_more() {
-    const std::int64_t now_ns = clock_.monotonic_ns();
-    while (!lookups_left_.empty() && now_ns - lookups_left_.front() > kLookupNsMax)
-        lookups_left_.pop_front();
-    return lookups_left_.size() >= kLookupsLeftMax;
+    if (took_us == 0 && transfer.looks_up)
+        lookups_left_.note(transfer.call.owner, clock_.monotonic_ns());
 }
 
 void Courier::take_handle(Transfer& transfer) {
@@ -359,6 +371,10 @@ void Courier::set_callbacks(Transfer& transfer) {
         auto& own = *static_cast<Courier::Transfer*>(self);
         HttpAnswer& answer = own.answer;
         const std::size_t room = own.call.body_bytes_max - answer.body.size();
+        if (!answer.claim->grow(std::min(room, bytes))) {
+            own.no_room = true;
+            return std::size_t{0};
+        }
         answer.body.append(data, std::min(room, bytes));
         if (bytes <= room) return bytes;
         (own.call.cut_body ? answer.body_cut : own.too_large) = true;
@@ -394,6 +410,10 @@ void Courier::end(Transfer& transfer, int raw_code) {
         out.fault = HttpFault::kTooLarge;
         out.message =
             "the answer is larger than " + std::to_string(transfer.call.body_bytes_max) + " bytes";
+    } else if (transfer.no_room) {
+        out.fault = HttpFault::kConnect;
+        out.message = "answers that are coming in take all of their " +
+                      std::to_string(answers_->bytes_max()) + " bytes; try again";
     } else if (code != CURLE_OK && !out.body_cut) {
         out.fault = fault_of(code);
         if (code == CURLE_OPERATION_TIMEDOUT) note_lookup_left(transfer);

@@ -5,8 +5,10 @@
 // Lifetime: receivers outlive its thread.
 // Limits: kCallsWaitingMax calls that have not begun (overflow policy: refuse, the caller says so),
 //         kCallsMax of scripts and webhooks_max of webhooks under way, kCallsPerHostMax connections
-//         to one host; kHeaderBytesMax of an answer's headers. Names that nobody has answered for
-//         when their calls were over: kLookupsLeftMax, then none is looked up for a while.
+//         to one host; kHeaderBytesMax of an answer's headers; answers_bytes_max of all answers'
+//         bodies until whoever called has let go of them (overflow policy: the call fails). Names
+//         that nobody has answered for when their calls were over: lookups_left.h, then none of the
+//         same tenant's is looked up for a while.
 // Failure: an answer with a fault; libcurl that can not be set up ends the process.
 #pragma once
 
@@ -18,10 +20,10 @@
 #include "runtime/courier/call_groups.h"
 #include "runtime/courier/curl_loop.h"
 #include "runtime/courier/http_port.h"
+#include "runtime/courier/lookups_left.h"
 
 #include <atomic>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <string_view>
@@ -39,11 +41,10 @@ public:
     static constexpr std::size_t kIdleHandlesMax = 64;
     static constexpr long kIdleSecondsMax = 60;
     static constexpr std::size_t kHeaderBytesMax = 64u << 10;
-    // Each is a thread of libcurl's, until the resolver gives up: by its defaults in 30 s at most.
-    static constexpr std::size_t kLookupsLeftMax = 256;
-    static constexpr std::int64_t kLookupNsMax = 30'000'000'000;
+    static constexpr std::size_t kAnswersBytesMax = 256u << 20;
 
-    Courier(const core::Clock& clock, AddressRules rules, std::size_t webhooks_max);
+    Courier(const core::Clock& clock, AddressRules rules, std::size_t webhooks_max,
+            std::size_t answers_bytes_max = kAnswersBytesMax);
     // For one place that the operator has named: that host may be called, wherever it is, and no
     // other. An error says what is wrong with the URL.
     static core::Result<std::unique_ptr<Courier>> to(const core::Clock& clock,
@@ -85,13 +86,14 @@ private:
     void answer(Transfer& transfer);
     void forget(Transfer& transfer);
     void note_lookup_left(const Transfer& transfer);
-    bool looks_up_no_more();
 
     const core::Clock& clock_;
     const AddressRules rules_;
     CurlLoop loop_;
     std::vector<void*> idle_;  // CURL: used again, what they cost to make is more than to clear
-    std::deque<std::int64_t> lookups_left_;  // when, the earliest first
+    LookupsLeft lookups_left_;
+    // Answers may outlive this.
+    const std::shared_ptr<core::ByteShare> answers_;
     core::TaskQueue<Order> orders_{kCallsWaitingMax};
     CallGroups groups_;
     std::map<std::uint64_t, std::unique_ptr<Transfer>> transfers_;  // by number

@@ -7,10 +7,13 @@
 //          cancelled.
 #pragma once
 
+#include "core/byte_share.h"
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -49,6 +52,8 @@ struct HttpCall {
     std::size_t body_bytes_max = 1u << 20;
     bool cut_body = false;  // what is longer is not read on, and no fault
     std::uint32_t redirects_max = 0;
+    // Whose names are looked up: its tenant.
+    std::uint64_t owner = 0;
     // Calls of one group wait for each other, and so do those of a pool where it is full.
     HttpPool pool = HttpPool::kScripts;
     std::uint64_t group = 0;            // of its pool
@@ -79,6 +84,8 @@ struct HttpAnswer {
     std::string body;
     bool body_cut = false;
     std::string url;  // of the last hop
+    // What the body has of the memory for answers, until nobody has the answer any more.
+    std::shared_ptr<core::ByteClaim> claim = {};
 
     std::string_view header(std::string_view name) const {
         for (const auto& [key, value] : headers) {

@@ -103,6 +103,7 @@ core::Result<courier::HttpCall> make_action_call(const Action& action, const Out
     call.connect_timeout_ms = std::min(call.connect_timeout_ms, call.timeout_ms);
     call.body_bytes_max = kActionAnswerBytesMax;
     call.pool = courier::HttpPool::kScripts;
+    call.owner = action.tenant.value;
     call.group = action.number.value;
     call.group_calls_max = spec.concurrency_max;
     call.group_per_second_max = spec.per_second_max;

@@ -18,6 +18,7 @@ namespace {
 // Who does not answer one tenant's scripts takes the room of that tenant's calls to it. Apart from
 // actions, whose groups are their numbers.
 void join_group(core::TenantId tenant, courier::HttpCall& call) {
+    call.owner = tenant.value;
     const auto url = core::HttpUrl::parse(call.url);
     if (!url) return;
     const std::uint64_t of = (std::uint64_t{tenant.value} << 32) | (std::uint64_t{url->port} << 1) |

@@ -8,6 +8,8 @@
 namespace millrace::runtime::graphql {
 namespace {
 
+constexpr std::size_t kResultKept = 16u << 10;  // of a stream, for its next event
+
 // [{...}] of one error.
 std::string errors_of(const core::Error& error, std::string_view query) {
     std::string out;
@@ -56,6 +58,7 @@ public:
         const ResultContext context{position, owner_.deps_.position_of};
         if (append_told(result_, *operation_, data, context))
             append_text_frame(out, SocketProtocol::next(id_, result_));
+        if (result_.capacity() > kResultKept) result_ = {};
     }
     void reset(std::string& out, std::string_view /*position*/, std::string_view data) override {
         result_.clear();
@@ -100,6 +103,7 @@ public:
         const ResultContext context{position, owner_.deps_.position_of};
         if (append_told(result_, *operation_, data, context))
             append_event_of(out, "next", position, result_);
+        if (result_.capacity() > kResultKept) result_ = {};
     }
     void reset(std::string& out, std::string_view position, std::string_view data) override {
         result_.clear();
@@ -150,7 +154,7 @@ void GraphqlStreams::open_socket(GraphqlPeer&& peer, const std::string& accept,
                            Connection* const open = find(key);
                            if (!open) return;
                            if (!begun) {
-                               connections_.erase(key);
+                               forget(connections_.find(key));
                                return;
                            }
                            open->writing = false;
@@ -172,7 +176,7 @@ void GraphqlStreams::message(core::ShardId edge, io::RequestToken token, std::st
     const Key key = key_of(edge, token);
     Connection* const connection = find(key);
     if (!connection || connection->ends) return;
-    if (connection->unsent.size() > kUnsentBytesMax)
+    if (reads_too_little(*connection))
         return close(key, *connection, SocketClose::kTooMany, "What was sent is not read");
     SocketTurn turn = connection->protocol.take(text);
     switch (turn.what) {
@@ -291,7 +295,7 @@ void GraphqlStreams::answer_events(GraphqlPeer&& peer, std::string&& result) {
         if (!open) return;
         open->writing = false;
         if (begun) return flush(key, *open);
-        connections_.erase(key);
+        forget(connections_.find(key));
     });
 }
 
@@ -319,7 +323,24 @@ void GraphqlStreams::close(const Key& key, Connection& connection, SocketClose c
     flush(key, connection);
 }
 
+bool GraphqlStreams::reads_too_little(const Connection& connection) const {
+    const std::size_t own = connection.unsent.size();
+    return own > kUnsentBytesMax ||
+           (unsent_bytes_ > deps_.unsent_bytes_max && own > deps_.unsent_bytes_max / 10);
+}
+
+void GraphqlStreams::count_unsent(Connection& connection) {
+    unsent_bytes_ += connection.unsent.size() - connection.counted_bytes;
+    connection.counted_bytes = connection.unsent.size();
+}
+
+void GraphqlStreams::forget(std::map<Key, std::unique_ptr<Connection>>::iterator it) {
+    unsent_bytes_ -= it->second->counted_bytes;
+    connections_.erase(it);
+}
+
 void GraphqlStreams::flush(const Key& key, Connection& connection) {
+    count_unsent(connection);
     if (connection.writing || connection.unsent.empty()) return;
     connection.writing = true;
     connection.writing_bytes = connection.unsent.size();
@@ -336,10 +357,12 @@ void GraphqlStreams::written(const Key& key, io::WriteOutcome outcome) {
         return closed(connection->peer.edge, connection->peer.token);
     connection->writing = false;
     connection->unsent.erase(0, std::exchange(connection->writing_bytes, 0));
+    if (connection->unsent.empty()) connection->unsent = {};  // most rest most of the time
     if (!connection->unsent.empty()) return flush(key, *connection);
+    count_unsent(*connection);
     if (!connection->ends) return;
     deps_.edge.end(connection->peer.edge, connection->peer.token);
-    connections_.erase(key);
+    forget(connections_.find(key));
 }
 
 void GraphqlStreams::drained(core::ShardId edge, io::RequestToken token) {
@@ -357,7 +380,7 @@ void GraphqlStreams::closed(core::ShardId edge, io::RequestToken token) {
     for (const auto& [id, operation] : it->second->operations) {
         if (operation.stream != 0) deps_.tail->stop(operation.stream);
     }
-    connections_.erase(it);
+    forget(it);
 }
 
 }  // namespace millrace::runtime::graphql

@@ -3,7 +3,8 @@
 //       answered by whoever is given.
 // Threads: the conductor's. Lifetime: borrows the tail and what Deps name; they outlive it.
 // Limits: those of EventTail and of socket_protocol.h; kUnsentBytesMax that a client has not taken,
-//       beyond which its connection is closed (4429); kInitUs until it says who it is (4408).
+//       beyond which its connection is closed (4429), and unsent_bytes_max of all clients, beyond
+//       which those with more than a tenth of it are; kInitUs until it says who it is (4408).
 // Failure: told in the protocol's words: an operation's error, or a close code.
 #pragma once
 
@@ -49,6 +50,7 @@ public:
         std::function<void(const identity::Principal&, OperationRef, Answered)> answer;
         std::function<std::string(const core::JsonElement& event)> position_of;
         std::function<void(std::int64_t us, std::function<void()>)> run_after;
+        std::size_t unsent_bytes_max = 64u << 20;
     };
     static constexpr std::int64_t kInitUs = 5'000'000;
     static constexpr std::size_t kUnsentBytesMax = 4u << 20;
@@ -83,6 +85,7 @@ private:
             return it != operations.end() && it->second.number == number;
         }
         std::string unsent;
+        std::size_t counted_bytes = 0;  // of it, in the sum of all
         std::size_t writing_bytes = 0;
         bool is_socket = false;
         bool writing = false;
@@ -105,10 +108,14 @@ private:
     void send(const Key& key, Connection& connection, std::string_view text);
     void close(const Key& key, Connection& connection, SocketClose code, std::string_view why);
     void flush(const Key& key, Connection& connection);
+    bool reads_too_little(const Connection& connection) const;
+    void count_unsent(Connection& connection);
+    void forget(std::map<Key, std::unique_ptr<Connection>>::iterator it);
     void written(const Key& key, io::WriteOutcome outcome);
 
     Deps deps_;
     std::map<Key, std::unique_ptr<Connection>> connections_;
+    std::size_t unsent_bytes_ = 0;  // of all, as of each one's last flush
 };
 
 }  // namespace millrace::runtime::graphql

@@ -20,6 +20,7 @@
 #include "runtime/server/conductor.h"
 #include "runtime/server/delivery_tester.h"
 #include "runtime/server/key_directory.h"
+#include "runtime/server/memory_parts.h"
 #include "runtime/server/memory_watch.h"
 #include "runtime/server/retention_chore.h"
 #include "runtime/server/shard.h"
@@ -53,6 +54,7 @@ public:
         StateBook* states = nullptr;
         matcher::Matcher* matcher = nullptr;
         const MemoryWatch* memory = nullptr;
+        StreamBounds stream_bounds{};
         Conductor* conductor = nullptr;
         Sideline* sideline = nullptr;
         Sideline* haul = nullptr;
@@ -203,18 +205,16 @@ public:
     void open_stream(core::ShardId shard, const io::Request& request, api::RouteId route,
                      const identity::Principal& principal, std::string accept) override;
     bool stream_message(core::ShardId shard, io::StreamToken stream, std::string&& text) override;
-    void stream_drained(core::ShardId shard, io::StreamToken stream) override;
-    void stream_closed(core::ShardId shard, io::StreamToken stream) override;
-    void events_durable() override {
     bool open_subscription(core::ShardId shard, io::RequestToken call,
                            const identity::Principal& principal,
                            grpc::SubscribeAsk&& ask) override;
         if (streams_open_.load(std::memory_order_relaxed)) deps_.conductor->wake();  // a hint
+    void stream_drained(core::ShardId shard, io::StreamToken stream) override;
+    void stream_closed(core::ShardId shard, io::StreamToken stream) override;
+    void events_durable() override {
     }
 
 private:
-    static constexpr std::size_t kMessageBytesMax = 16u << 20;
-
     void submit_call(std::unique_ptr<ScriptRunJob> run, std::string script_id,
                      std::function<void(ScriptRunResult&&)> done);
     api::Readiness ability() const;
@@ -228,9 +228,9 @@ private:
                       const identity::Principal& principal, std::string accept);
     void make_tail();
     void make_graphql();
-    void make_stats_tail();
     void make_grpc();
     std::size_t sample_stats();
+    void make_stats_tail();
     void begin_events(core::ShardId shard, io::RequestToken token, const std::string& accept,
                       std::string_view protocol, std::function<void(bool)> begun);
     void write_events(core::ShardId shard, io::RequestToken token, std::string bytes,
@@ -257,9 +257,9 @@ private:
     RunHistory runs_;
     std::unique_ptr<EventTail> tail_;
     std::unique_ptr<graphql::GraphqlStreams> graphql_;
-    std::atomic<std::size_t> message_bytes_{0};  // of its messages that wait for the conductor
     std::unique_ptr<grpc::GrpcStreams> grpc_;
     StatsSeries series_;
+    std::atomic<std::size_t> message_bytes_{0};  // of its messages that wait for the conductor
     std::unique_ptr<StatsTail> stats_tail_;
     std::int64_t sampled_ns_ = 0;
     std::atomic<bool> streams_open_{false};

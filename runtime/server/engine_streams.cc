@@ -64,7 +64,8 @@ bool EngineServices::stream_message(core::ShardId shard, io::StreamToken stream,
         message_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
         return false;
     };
-    if (message_bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes > kMessageBytesMax)
+    if (message_bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes >
+        deps_.stream_bounds.message_bytes)
         return spent();
     const bool taken =
         deps_.conductor->post([this, shard, token = stream.request, text = std::move(text), spent] {
@@ -74,7 +75,6 @@ bool EngineServices::stream_message(core::ShardId shard, io::StreamToken stream,
     return taken || spent();
 }
 
-// Figures are of the whole server.
 bool EngineServices::open_subscription(core::ShardId shard, io::RequestToken call,
                                        const identity::Principal& principal,
                                        grpc::SubscribeAsk&& ask) {
@@ -85,6 +85,7 @@ bool EngineServices::open_subscription(core::ShardId shard, io::RequestToken cal
     });
 }
 
+// Figures are of the whole server.
 void EngineServices::open_stats(core::ShardId shard, const io::Request& request,
                                 const identity::Principal& principal) {
     io::HttpServer& http = shards_[shard.value]->http();
@@ -185,6 +186,7 @@ void EngineServices::make_tail() {
         return deps_.database->cursor(kDeliveryCursor, shard);
     };
     deps.edge = stream_edge();
+    deps.room = {deps_.stream_bounds.blocks_bytes, deps_.stream_bounds.writing_bytes};
     tail_ = std::make_unique<EventTail>(std::move(deps));
 }
 
@@ -193,6 +195,7 @@ void EngineServices::make_graphql() {
     deps.clock = deps_.clock;
     deps.tail = tail_.get();
     deps.edge = stream_edge();
+    deps.unsent_bytes_max = deps_.stream_bounds.unsent_bytes;
     deps.begin_socket = [this](const graphql::GraphqlPeer& peer, const std::string& accept,
                                std::string_view protocol, std::function<void(bool)> begun) {
         begin_events(peer.edge, peer.token, accept, protocol, std::move(begun));
@@ -210,9 +213,6 @@ void EngineServices::make_graphql() {
     graphql_ = std::make_unique<graphql::GraphqlStreams>(std::move(deps));
 }
 
-void EngineServices::make_stats_tail() {
-    StatsTail::Deps deps;
-    deps.clock = deps_.clock;
 void EngineServices::make_grpc() {
     grpc::GrpcStreams::Deps deps;
     deps.tail = tail_.get();
@@ -229,6 +229,9 @@ void EngineServices::make_grpc() {
     grpc_ = std::make_unique<grpc::GrpcStreams>(std::move(deps));
 }
 
+void EngineServices::make_stats_tail() {
+    StatsTail::Deps deps;
+    deps.clock = deps_.clock;
     deps.edge = stream_edge();
     stats_tail_ = std::make_unique<StatsTail>(std::move(deps));
 }

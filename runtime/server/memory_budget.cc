@@ -36,13 +36,15 @@ struct ShareRule {
 
 // The rest of the 1000 is for what grows without a share, and for what malloc loses between blocks.
 constexpr std::array<ShareRule, kMemoryShares> kShareRules{{
-    {"writeBuffers", 280, 6 * kBudgetMiB, 512 * kBudgetMiB, ShareRule::Of::kServer},
+    {"writeBuffers", 260, 6 * kBudgetMiB, 512 * kBudgetMiB, ShareRule::Of::kServer},
     {"identities", 210, kIdTables* kIdEntriesMin* kIdEntryBytes,
      kIdTables* kIdEntriesMax* kIdEntryBytes, ShareRule::Of::kShard},
-    {"bodies", 120, 3 * kBudgetMiB, 192 * kBudgetMiB, ShareRule::Of::kShard},
+    {"bodies", 110, 3 * kBudgetMiB, 192 * kBudgetMiB, ShareRule::Of::kShard},
     {"queues", 80, 2 * kBudgetMiB, 64 * kBudgetMiB, ShareRule::Of::kShard},
-    {"scripts", 110, 4 * kBudgetMiB, 1ULL << 50, ShareRule::Of::kServer},
-    {"answers", 40, 1 * kBudgetMiB, 64 * kBudgetMiB, ShareRule::Of::kShard},
+    {"scripts", 90, 4 * kBudgetMiB, 1ULL << 50, ShareRule::Of::kServer},
+    {"answers", 30, 1 * kBudgetMiB, 64 * kBudgetMiB, ShareRule::Of::kShard},
+    {"clients", 50, 2 * kBudgetMiB, 256 * kBudgetMiB, ShareRule::Of::kShard},
+    {"outside", 10, 1 * kBudgetMiB, 256 * kBudgetMiB, ShareRule::Of::kServer},
     {"caches", 30, 1 * kBudgetMiB, 12 * kBudgetMiB, ShareRule::Of::kServer},
     {"spareBuffers", 30, 1 * kBudgetMiB, 96 * kBudgetMiB, ShareRule::Of::kShard},
 }};
@@ -151,6 +153,17 @@ MemoryBounds memory_bounds(const MemoryPlan& plan, const MemoryHolders& holders)
     out.queue_bytes = each(MemoryShare::kQueues) / 3;
     out.lane_bytes = total(MemoryShare::kQueues) / 3 / std::max<std::size_t>(holders.lanes, 1);
     out.answers_bytes = each(MemoryShare::kAnswers);
+    // Of what clients keep waiting most is with their connections; the rest is on its way between
+    // those and the streams.
+    out.client_bytes = each(MemoryShare::kClients) * 5 / 8;
+    out.stream_blocks_bytes = total(MemoryShare::kClients) / 8;
+    out.stream_writing_bytes = total(MemoryShare::kClients) / 8;
+    out.message_bytes = total(MemoryShare::kClients) / 16;
+    out.unsent_bytes = total(MemoryShare::kClients) / 16;
+    // Small answers may come to twice their share before who does not read is cut off.
+    out.buffered_bytes =
+        each(MemoryShare::kBodies) * 2 / 3 + 2 * out.answers_bytes + each(MemoryShare::kClients);
+    out.outside_bytes = total(MemoryShare::kOutside);
     out.block_cache_bytes = total(MemoryShare::kCaches) * 2 / 3;
     out.kv_cache_bytes = total(MemoryShare::kCaches) / 3;
     out.store_spare_bytes = total(MemoryShare::kSpareBuffers) / 2;

@@ -27,10 +27,12 @@ enum class MemoryShare : std::uint8_t {
     kQueues,        // blocks that wait in memory for the lanes
     kScripts,       // Lua states of all lanes
     kAnswers,       // what clients have yet to read
+    kClients,       // what clients keep waiting: half heads and lines, streams that nobody reads
+    kOutside,       // what calls to the outside were answered with
     kCaches,        // blocks of files that RocksDB keeps, rows of kv
     kSpareBuffers,  // free buffers that are kept for the next use
 };
-inline constexpr std::size_t kMemoryShares = 8;
+inline constexpr std::size_t kMemoryShares = 10;
 std::string_view memory_share_text(MemoryShare share);
 
 struct MemoryPlan {
@@ -56,13 +58,20 @@ struct MemoryBounds {
     std::size_t log_write_buffer_bytes = 0;
     std::size_t log_write_buffers = 0;
     std::size_t small_write_buffer_bytes = 0;
-    std::size_t id_table_entries = 0;  // a shard
-    std::size_t id_filter_bytes = 0;   // a shard; of older identities
-    std::size_t in_flight_bytes = 0;   // bodies, a shard
-    std::size_t receiving_bytes = 0;   // of bodies that are coming in, a shard
-    std::size_t queue_bytes = 0;       // a shard
-    std::size_t lane_bytes = 0;        // of open jobs, a lane
-    std::size_t answers_bytes = 0;     // a shard
+    std::size_t id_table_entries = 0;      // a shard
+    std::size_t id_filter_bytes = 0;       // a shard; of older identities
+    std::size_t in_flight_bytes = 0;       // bodies, a shard
+    std::size_t receiving_bytes = 0;       // of bodies that are coming in, a shard
+    std::size_t queue_bytes = 0;           // a shard
+    std::size_t lane_bytes = 0;            // of open jobs, a lane
+    std::size_t answers_bytes = 0;         // a shard
+    std::size_t client_bytes = 0;          // in a shard's room for clients
+    std::size_t buffered_bytes = 0;        // of all that a shard's buffers hold, of whatever kind
+    std::size_t stream_blocks_bytes = 0;   // of the log, for event streams
+    std::size_t stream_writing_bytes = 0;  // of theirs, on the way to the shards
+    std::size_t message_bytes = 0;         // of GraphQL's, on the way from them
+    std::size_t unsent_bytes = 0;          // of GraphQL's, that its clients have not taken
+    std::size_t outside_bytes = 0;
     std::size_t block_cache_bytes = 0;
     std::size_t kv_cache_bytes = 0;
     std::size_t store_spare_bytes = 0;

@@ -27,6 +27,14 @@ constexpr int kMapFromOfSmall = 1 << 20;
 constexpr std::size_t kStackOfSmall = 2 << 20;
 // What RocksDB holds for an open file beside its caches.
 constexpr std::uint64_t kBytesPerOpenFile = 512u << 10;
+// A socket whose client does not read takes a thousandth of the limit at most, where the system
+// would give it megabytes. With less than a few segments of the loopback each waits for the last.
+constexpr std::size_t kSocketsOfLimit = 1024;
+constexpr std::size_t kSendBufferLeast = 128u << 10;
+constexpr std::size_t kSendBufferMost = 1u << 20;
+// What a connection of lines holds while it rests, and how much of its share that may come to.
+constexpr std::size_t kLineConnectionBytes = 4u << 10;
+constexpr std::size_t kLineConnectionsLeast = 64;
 
 std::size_t at_most(std::size_t a, std::size_t b) { return std::min(a, b); }
 
@@ -76,6 +84,10 @@ void bound_reactor(const MemoryPlan& plan, const MemoryHolders& holders, io::Rea
         out.receive_buffers));
     out.receive_buffers = buffers;
     out.spare_bytes_max = at_most(out.spare_bytes_max, bounds.socket_spare_bytes);
+    out.client_bytes_max = at_most(out.client_bytes_max, bounds.client_bytes);
+    // The system counts it to the group that we run in, and makes it larger than it must be.
+    const std::size_t kept = plan.limit / kSocketsOfLimit;
+    if (kept < kSendBufferMost) out.send_buffer_bytes = std::max(kept, kSendBufferLeast);
 }
 
 void bound_http(const MemoryPlan& plan, const MemoryHolders& holders, io::HttpLimits& out) {
@@ -83,6 +95,7 @@ void bound_http(const MemoryPlan& plan, const MemoryHolders& holders, io::HttpLi
     const MemoryBounds bounds = memory_bounds(plan, holders);
     out.receiving_bytes_max = bounds.receiving_bytes;
     out.body_bytes_max = at_most(out.body_bytes_max, bounds.receiving_bytes);
+    out.buffered_bytes_max = bounds.buffered_bytes;
     out.answers_bytes_max = at_most(out.answers_bytes_max, bounds.answers_bytes);
     out.out_bytes_max = at_most(out.out_bytes_max, bounds.answers_bytes / 4);
 }
@@ -93,6 +106,24 @@ void bound_lines(const MemoryPlan& plan, const MemoryHolders& holders, io::LineL
     out.batch_bytes =
         at_most(out.batch_bytes, std::max<std::size_t>(bounds.in_flight_bytes / 8, 16u << 10));
     out.unacked_bytes_max = at_most(out.unacked_bytes_max, bounds.in_flight_bytes);
+    out.connections_max =
+        at_most(out.connections_max,
+                std::max(bounds.client_bytes / 2 / kLineConnectionBytes, kLineConnectionsLeast));
+}
+
+StreamBounds bound_streams(const MemoryPlan& plan, const MemoryHolders& holders) {
+    StreamBounds out;
+    if (plan.limit == 0) return out;
+    const MemoryBounds bounds = memory_bounds(plan, holders);
+    out.blocks_bytes = at_most(out.blocks_bytes, bounds.stream_blocks_bytes);
+    out.writing_bytes = at_most(out.writing_bytes, bounds.stream_writing_bytes);
+    out.message_bytes = at_most(out.message_bytes, bounds.message_bytes);
+    out.unsent_bytes = at_most(out.unsent_bytes, bounds.unsent_bytes);
+    return out;
+}
+
+std::size_t bound_outside(const MemoryPlan& plan, const MemoryHolders& holders, std::size_t usual) {
+    return plan.limit == 0 ? usual : at_most(usual, memory_bounds(plan, holders).outside_bytes);
 }
 
 QueueBounds bound_queues(const MemoryPlan& plan, const MemoryHolders& holders,

@@ -30,6 +30,16 @@ struct QueueBounds {
 QueueBounds bound_queues(const MemoryPlan& plan, const MemoryHolders& holders,
                          std::int64_t queue_bytes_configured);
 
+// What streams keep on the conductor's side, of all of them.
+struct StreamBounds {
+    std::size_t blocks_bytes = 16u << 20;
+    std::size_t writing_bytes = 16u << 20;
+    std::size_t message_bytes = 16u << 20;
+    std::size_t unsent_bytes = 64u << 20;
+};
+StreamBounds bound_streams(const MemoryPlan& plan, const MemoryHolders& holders);
+std::size_t bound_outside(const MemoryPlan& plan, const MemoryHolders& holders, std::size_t usual);
+
 // malloc, huge pages, stacks of threads to come, Lua: of the whole process. Before the threads.
 void bound_process(const MemoryPlan& plan);
 

@@ -25,6 +25,7 @@ core::Status ServerParts::build_edge() {
     if (auto built = build_courier(); !built) return built;
     EngineServices::Deps deps;
     deps.memory = memory_watch.get();
+    deps.stream_bounds = bound_streams(memory, memory_holders());
     deps.clock = &clock;
     deps.random = &random;
     deps.log = &log;
@@ -64,12 +65,12 @@ core::Status ServerParts::build_edge() {
     deps.event_bytes_max = static_cast<std::size_t>(config.events.event_bytes_max);
     deps.backup_folder =
         config.backup.dir.empty() ? config.data.dir + "/backups" : config.backup.dir;
-    keys = std::make_unique<KeyDirectory>(
     if (seams.seat && !seams.seat->front_token.empty()) {
         front = std::make_unique<identity::TrustedFront>(
             seams.seat->front_token, seams.seat->keys_live_here,
             replicated_members(*seams.seat, config.cluster.ack));
     }
+    keys = std::make_unique<KeyDirectory>(
         KeyDirectory::Deps{&clock, &log, database.get(), registry.get(), &key_ring, front.get()});
     if (auto started = keys->start(); !started) return started;
     sources.use_default_holder(keys->holder_of(core::TenantId{}));

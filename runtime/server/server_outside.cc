@@ -3,6 +3,7 @@
 #include "runtime/executors/command_executor.h"
 #include "runtime/executors/webhook_executor.h"
 #include "runtime/registry/document_rows.h"
+#include "runtime/server/memory_parts.h"
 #include "runtime/server/part_options.h"
 #include "runtime/server/server_parts.h"
 #include "store/database.h"
@@ -24,7 +25,8 @@ core::Status ServerParts::build_courier() {
         auto rules = address_rules(config.http_client);
         if (!rules) return core::fail(std::move(rules.error()));
         courier = std::make_unique<courier::Courier>(
-            clock, std::move(*rules), static_cast<std::size_t>(config.executors.webhook.limit));
+            clock, std::move(*rules), static_cast<std::size_t>(config.executors.webhook.limit),
+            bound_outside(memory, memory_holders(), courier::Courier::kAnswersBytesMax));
     }
     if (!seams.make_reactor) {
         auto options = command_options(config.executors);

@@ -158,7 +158,7 @@ void Shard::publish_figures() {
     waiting_.store(dispatch_->waiting(), std::memory_order_relaxed);
     const io::HttpCounters& http = http_->counters();
     metrics_.count_responses(http.responses_by_class, http.responses);
-    tell_refused(http.refused + http.turned_away, lines_->counters().refused);
+    tell_refused(http.refused + http.turned_away + http.cut_off, lines_->counters().refused);
     http_connections_.store(http_->connections(), std::memory_order_relaxed);
     line_connections_.store(lines_->connections(), std::memory_order_relaxed);
     grpc_figures_.count(edge_http_.grpc().tally());
@@ -181,7 +181,8 @@ void Shard::tell_refused(std::uint64_t http, std::uint64_t lines) {
                      {"httpConnections", http_->connections()},
                      {"httpConnectionsMax", deps_.http.connections_max},
                      {"socketConnections", lines_->connections()},
-                     {"socketConnectionsMax", deps_.lines.connections_max}});
+                     {"socketConnectionsMax", deps_.lines.connections_max},
+                     {"clientBytes", deps_.reactor->client_bytes()}});
     refused_told_ = http + lines;
     refused_told_us_ = now_us;
 }
@@ -369,8 +370,8 @@ void Shard::finish(IngestRequest& request) {
     switch (request.origin) {
         case IngestOrigin::kHttp: edge_http_.finish(request); break;
         case IngestOrigin::kLine: edge_lines_.finish(request); break;
-        case IngestOrigin::kLane: {
         case IngestOrigin::kGrpc: grpc().finish(request); break;
+        case IngestOrigin::kLane: {
             count_duplicates(request);
             // Events with a key of another shard are in its log now: the rows may follow.
             const std::unique_ptr<LaneResult> result(std::exchange(request.lane_result, nullptr));
@@ -617,11 +618,11 @@ void Shard::open_stream(const io::Request& request, api::RouteId route,
                         const identity::Principal& principal, std::string accept) {
     deps_.uplink->open_stream(deps_.number, request, route, principal, std::move(accept));
 }
-bool Shard::stream_message(io::StreamToken stream, std::string&& text) {
 bool Shard::open_subscription(io::RequestToken call, const identity::Principal& principal,
                               grpc::SubscribeAsk&& ask) {
     return deps_.uplink->open_subscription(deps_.number, call, principal, std::move(ask));
 }
+bool Shard::stream_message(io::StreamToken stream, std::string&& text) {
     return deps_.uplink->stream_message(deps_.number, stream, std::move(text));
 }
 void Shard::stream_drained(io::StreamToken stream) {

@@ -137,8 +137,8 @@ void EventTail::append_message(Stream& stream, std::string_view name, std::strin
     const bool ends = name == "error";
     const std::string position = ends ? std::string() : encode_stream_position(stream.next);
     if (StreamVoice* const voice = stream.request.voice.get()) {
-        if (name == "event") return voice->tell(stream.pending, position, data);
-        return voice->reset(stream.pending, position, data);
+        if (name == "event") return voice->tell(out_, position, data);
+        return voice->reset(out_, position, data);
     }
     if (!stream.request.accept.empty()) {
         std::string text;
@@ -146,17 +146,17 @@ void EventTail::append_message(Stream& stream, std::string_view name, std::strin
         json.begin_object();
         if (!ends) json.field("id", position);
         json.raw_field(name, data).end_object();
-        return io::append_ws_frame(stream.pending, io::WsOpcode::kText, text);
+        return io::append_ws_frame(out_, io::WsOpcode::kText, text);
     }
-    if (name != "event") (stream.pending += "event: ").append(name) += "\n";
-    if (!ends) stream.pending += "id: " + position + "\n";
-    const std::size_t begin = (stream.pending += "data: ").size();
-    stream.pending += data;
+    if (name != "event") (out_ += "event: ").append(name) += "\n";
+    if (!ends) out_ += "id: " + position + "\n";
+    const std::size_t begin = (out_ += "data: ").size();
+    out_ += data;
     // The event's own text may hold line ends between its tokens; SSE knows no other escape.
-    for (std::size_t i = begin; i < stream.pending.size(); ++i) {
-        if (stream.pending[i] == '\n' || stream.pending[i] == '\r') stream.pending[i] = ' ';
+    for (std::size_t i = begin; i < out_.size(); ++i) {
+        if (out_[i] == '\n' || out_[i] == '\r') out_[i] = ' ';
     }
-    stream.pending += "\n\n";
+    out_ += "\n\n";
 }
 
 template <typename Is>
@@ -196,7 +196,7 @@ core::Status EventTail::may_open(const StreamRequest& request) const {
 }
 
 // Whoever has lost the right to see more is told, and sees no more.
-void EventTail::check_right(Stream& stream) const {
+void EventTail::check_right(Stream& stream) {
     if (!stream.broken.empty()) return;
     const auto holds = stream.request.principal.still_holds(deps_.clock->wall_us());
     if (holds) return;
@@ -229,15 +229,13 @@ std::uint64_t EventTail::open(StreamRequest&& request) {
                                      .filter = request.filter});
     if (!filter) return refuse(std::move(filter.error()));
     auto stream = std::make_unique<Stream>();
-    const bool reset = clamp_to_end(*next);
+    stream->reset = clamp_to_end(*next);
     stream->number = next_number_++;
     stream->filter = std::move(*filter);
     stream->next = std::move(*next);
-    stream->blocks.resize(stream->next.size());
     stream->writing = true;
     stream->last_write_us = deps_.clock->wall_us();
     stream->request = std::move(request);
-    if (reset) append_reset(*stream);
     const std::uint64_t number = stream->number;
     const StreamRequest& asked = stream->request;
     if (asked.joined) {
@@ -272,9 +270,19 @@ void EventTail::drained(core::ShardId edge, io::RequestToken token) {
 
 std::size_t EventTail::do_work() {
     std::size_t busy = 0;
-    for (auto& [number, stream] : streams_) {
-        if (stream->writing) continue;
-        busy += advance(*stream);
+    if (streams_.empty()) {
+        if (shelf_.bytes() != 0) shelf_.clear();
+        return busy;
+    }
+    std::size_t seen = 0;
+    auto at = streams_.upper_bound(turn_);
+    for (std::size_t left = streams_.size(); left > 0; --left) {
+        if (writing_bytes_ >= deps_.room.writing_bytes || seen >= kEventsPerTurn) break;
+        if (at == streams_.end()) at = streams_.begin();
+        Stream& stream = *at->second;
+        turn_ = at->first;
+        ++at;
+        if (!stream.writing) busy += advance(stream, seen);
     }
     return busy;
 }
@@ -288,8 +296,8 @@ core::LogOffset EventTail::end_of(const Stream& stream, core::ShardId shard) con
 // Each shard's block that holds what comes next of it, if that may be told.
 bool EventTail::load_blocks(Stream& stream) {
     bool any = false;
-    for (std::size_t i = 0; i < stream.blocks.size(); ++i) {
-        store::EventBlock& block = stream.blocks[i];
+    for (std::size_t i = 0; i < blocks_.size(); ++i) {
+        store::EventBlock& block = blocks_[i];
         const core::ShardId shard(static_cast<std::uint16_t>(i));
         const bool may_lag = stream.request.kind == StreamKind::kExecutions;
         if (block && block.contains(stream.next[i]) &&
@@ -299,7 +307,7 @@ bool EventTail::load_blocks(Stream& stream) {
         }
         block = {};
         if (stream.next[i] >= end_of(stream, shard)) continue;
-        auto read = deps_.database->log_reader().read_block(shard, stream.next[i]);
+        auto read = shelf_.read(shard, stream.next[i]);
         if (!read) {
             // What stands behind it may be readable: a person decides to go on there.
             stream.broken = read.error().message;
@@ -313,26 +321,42 @@ bool EventTail::load_blocks(Stream& stream) {
     return any;
 }
 
-bool EventTail::advance(Stream& stream) {
-    constexpr std::size_t kEventsPerLook = 20'000;
+bool EventTail::advance(Stream& stream, std::size_t& seen_of_all) {
+    out_.clear();
+    stream.before = stream.next;
+    if (stream.reset) append_reset(stream);
     check_right(stream);
     std::size_t seen = 0;
-    const bool told = !stream.broken.empty();
-    while (!told && stream.pending.size() < kChunkBytes && seen < kEventsPerLook &&
-           load_blocks(stream)) {
+    if (stream.broken.empty()) {
+        seen = read_on(stream);
+        if (!stream.broken.empty()) append_end(stream);
+    }
+    seen_of_all += seen;
+    if (out_.empty() && seen == 0) append_keep_alive(stream);
+    // A voice may have no words for its end: then whoever listens is told by that alone.
+    const bool tells = !out_.empty() || !stream.broken.empty();
+    if (tells) write(stream);
+    // Nothing of the log stays with a stream that waits.
+    std::fill(blocks_.begin(), blocks_.end(), store::EventBlock{});
+    if (out_.capacity() > 4 * kChunkBytes) out_ = {};
+    if (data_.capacity() > 4 * kChunkBytes) data_ = {};
+    return seen != 0 || tells;
+}
+
+// Up to a chunk of what it wants; how many events were looked at.
+std::size_t EventTail::read_on(Stream& stream) {
+    std::size_t seen = 0;
+    while (out_.size() < kChunkBytes && seen < kEventsPerLook && load_blocks(stream)) {
         // The shard whose next event came in first goes first.
-        std::size_t first = stream.blocks.size();
-        for (std::size_t i = 0; i < stream.blocks.size(); ++i) {
-            const store::EventBlock& block = stream.blocks[i];
-            if (!block) continue;
-            const auto time = [&](std::size_t shard) {
-                return stream.blocks[shard]
-                    .record(stream.blocks[shard].index_of(stream.next[shard]))
-                    .received_at_us;
-            };
-            if (first == stream.blocks.size() || time(i) < time(first)) first = i;
+        std::size_t first = blocks_.size();
+        const auto time = [&](std::size_t shard) {
+            const store::EventBlock& block = blocks_[shard];
+            return block.record(block.index_of(stream.next[shard])).received_at_us;
+        };
+        for (std::size_t i = 0; i < blocks_.size(); ++i) {
+            if (blocks_[i] && (first == blocks_.size() || time(i) < time(first))) first = i;
         }
-        const store::EventBlock& block = stream.blocks[first];
+        const store::EventBlock& block = blocks_[first];
         const store::StoredEvent event = block.event(block.index_of(stream.next[first]));
         ++stream.next[first].value;
         ++seen;
@@ -342,19 +366,20 @@ bool EventTail::advance(Stream& stream) {
         else
             append_event(stream, event);
     }
-    if (!told && !stream.broken.empty()) append_end(stream);
-    const std::int64_t now_us = deps_.clock->wall_us();
-    if (stream.pending.empty() && seen == 0 && now_us - stream.last_write_us >= kKeepAliveUs) {
-        if (stream.request.voice)
-            stream.request.voice->keep_alive(stream.pending);
-        else if (stream.request.accept.empty())
-            stream.pending = ": keep-alive\n\n";
-        else
-            io::append_ws_frame(stream.pending, io::WsOpcode::kPing, {});
-    }
-    if (stream.pending.empty()) return seen != 0;
-    write(stream);
-    return true;
+    stream.outcomes.clear();
+    stream.outcomes_block = {};
+    stream.outcomes_end = {};
+    return seen;
+}
+
+void EventTail::append_keep_alive(Stream& stream) {
+    if (deps_.clock->wall_us() - stream.last_write_us < kKeepAliveUs) return;
+    if (stream.request.voice)
+        stream.request.voice->keep_alive(out_);
+    else if (stream.request.accept.empty())
+        out_ = ": keep-alive\n\n";
+    else
+        io::append_ws_frame(out_, io::WsOpcode::kPing, {});
 }
 
 bool EventTail::is_wanted(const Stream& stream, const store::StoredEvent& event) const {
@@ -366,13 +391,13 @@ bool EventTail::is_wanted(const Stream& stream, const store::StoredEvent& event)
 }
 
 void EventTail::append_event(Stream& stream, const store::StoredEvent& event) {
-    stream.data.clear();
+    data_.clear();
     if (stream.request.kind == StreamKind::kDeadLetters) {
-        if (!deps_.render_letter(stream.data, event, stream.request.principal)) return;
+        if (!deps_.render_letter(data_, event, stream.request.principal)) return;
     } else {
-        deps_.render(stream.data, event);
+        deps_.render(data_, event);
     }
-    append_message(stream, "event", stream.data);
+    append_message(stream, "event", data_);
 }
 
 // The position of each but the last is before the event: whoever comes back there is told all of
@@ -409,7 +434,7 @@ void EventTail::append_executions(Stream& stream, const store::EventBlock& block
 void EventTail::append_end(Stream& stream) {
     if (StreamVoice* const voice = stream.request.voice.get()) {
         core::Error error(stream.broken_error, stream.broken);
-        return voice->fail(stream.pending, error, encode_stream_position(stream.next));
+        return voice->fail(out_, error, encode_stream_position(stream.next));
     }
     std::string data;
     core::JsonWriter json(data);
@@ -421,27 +446,40 @@ void EventTail::append_end(Stream& stream) {
 void EventTail::write(Stream& stream) {
     stream.writing = true;
     stream.last_write_us = deps_.clock->wall_us();
-    // The bytes stay here until the edge has taken them: a full window is tried again.
-    deps_.edge.write(
-        stream.request.edge, stream.request.token, stream.pending,
-        [this, number = stream.number](io::WriteOutcome outcome) {
-            const auto it = streams_.find(number);
-            if (it == streams_.end()) return;
-            if (outcome == io::WriteOutcome::kClosed) {
-                streams_.erase(it);
-            } else if (outcome == io::WriteOutcome::kOk && !it->second->broken.empty()) {
-                const std::unique_ptr<Stream> ended = std::move(it->second);
-                streams_.erase(it);
-                if (!ended->request.joined)
-                    deps_.edge.end(ended->request.edge, ended->request.token);
-                if (ended->request.voice) ended->request.voice->ended();
-            } else if (outcome == io::WriteOutcome::kOk) {
-                it->second->writing = false;
-                it->second->pending.clear();
-            } else {
-                it->second->full = true;  // drained() follows
-            }
-        });
+    const std::size_t bytes = out_.size();
+    writing_bytes_ += bytes;
+    deps_.edge.write(stream.request.edge, stream.request.token, std::exchange(out_, {}),
+                     [this, number = stream.number, bytes](io::WriteOutcome outcome) {
+                         writing_bytes_ -= bytes;
+                         written(number, outcome);
+                     });
+}
+
+void EventTail::written(std::uint64_t number, io::WriteOutcome outcome) {
+    const auto it = streams_.find(number);
+    if (it == streams_.end()) return;
+    Stream& stream = *it->second;
+    if (outcome == io::WriteOutcome::kClosed) {
+        streams_.erase(it);
+    } else if (outcome == io::WriteOutcome::kFull) {
+        go_back(stream);  // drained() follows
+    } else if (!stream.broken.empty()) {
+        const std::unique_ptr<Stream> ended = std::move(it->second);
+        streams_.erase(it);
+        if (!ended->request.joined) deps_.edge.end(ended->request.edge, ended->request.token);
+        if (ended->request.voice) ended->request.voice->ended();
+    } else {
+        stream.writing = stream.reset = false;
+    }
+}
+
+// None of it was taken: it is read again, with whatever ended it.
+void EventTail::go_back(Stream& stream) {
+    stream.full = true;
+    stream.next = stream.before;
+    stream.broken.clear();
+    stream.broken_code = "INTERNAL";
+    stream.broken_error = core::ErrorCode::kInternal;
 }
 
 }  // namespace millrace::runtime

@@ -1,12 +1,13 @@
 // What: GET /v2/events/stream: Server-Sent Events from a position in history through to live. Each
-//       stream reads the log by itself; what became durable is seen by the next look, so that
-//       history and live are one thing and nothing is missed between them. Dead letters and
+//       stream reads the log by itself, and keeps no more of it than its position: what a client
+//       has no room for is read again when it has. What became durable is seen by the next look, so
+//       that history and live are one thing and nothing is missed between them. Dead letters and
 //       executions are followed along the same log: letters by the events that announce them,
 //       executions behind the place up to which all has been handled.
 // Threads: the conductor's, but for stream callbacks that shards post to it.
 // Lifetime: borrows database and shards.
-// Limits: kStreamsMax streams; a client that does not read is waited for (its window is the
-//       server's).
+// Limits: kStreamsMax streams; Room; a client that does not read is waited for (its window is the
+//       server's, and the reactor's room for clients that of all together).
 // Failure: a bad position, pattern or filter is answered before the stream begins; a block that
 //       cannot be read ends the stream, after an event "error" that says where.
 #pragma once
@@ -17,6 +18,7 @@
 #include "io/http_server.h"
 #include "runtime/event/event_filter.h"
 #include "runtime/identity/principal.h"
+#include "runtime/stream/block_shelf.h"
 #include "runtime/stream/stream_edge.h"
 #include "runtime/stream/stream_voice.h"
 #include "store/database.h"
@@ -55,6 +57,11 @@ struct StreamRequest {
 
 class EventTail {
 public:
+    // Of all streams together.
+    struct Room {
+        std::size_t blocks_bytes = 16u << 20;   // of the log, while it is read
+        std::size_t writing_bytes = 16u << 20;  // on the way to the connections
+    };
     struct Deps {
         const core::Clock* clock = nullptr;
         store::Database* database = nullptr;
@@ -70,36 +77,44 @@ public:
         // Before it everything of a shard has an outcome that is on record.
         std::function<core::LogOffset(core::ShardId)> handled_to = {};
         StreamEdge edge;
+        Room room = {};
     };
     static constexpr std::size_t kStreamsMax = 1024;
 
-    explicit EventTail(Deps deps) : deps_(std::move(deps)) {}
+    explicit EventTail(Deps deps)
+        : deps_(std::move(deps)),
+          shelf_(*deps_.database, *deps_.clock, deps_.room.blocks_bytes),
+          blocks_(deps_.database->shards()) {}
 
     // Its number, for stop(); 0: it was refused, which whoever asked has been told.
     std::uint64_t open(StreamRequest&& request);
     void stop(std::uint64_t number) { streams_.erase(number); }
     void closed(core::ShardId edge, io::RequestToken token);
     void drained(core::ShardId edge, io::RequestToken token);
-    // Streams that have room look for new events. Returns the number of streams that got some.
+    // Streams that have room look for new events, in turns. Returns the number of streams that got
+    // some.
     std::size_t do_work();
     std::size_t streams() const { return streams_.size(); }
     std::size_t streams_of(core::TenantId tenant) const;
+    // What is kept for streams beside their positions.
+    std::size_t held_bytes() const { return shelf_.bytes() + writing_bytes_; }
 
 private:
     static constexpr std::size_t kChunkBytes = 64u << 10;
+    static constexpr std::size_t kEventsPerLook = 20'000;
+    static constexpr std::size_t kEventsPerTurn = 100'000;
     static constexpr std::int64_t kKeepAliveUs = 15'000'000;
 
     struct Stream {
         std::uint64_t number = 0;
         StreamRequest request;
         std::unique_ptr<EventFilter> filter;
-        std::vector<core::LogOffset> next;      // by shard
-        std::vector<store::EventBlock> blocks;  // by shard: the one being read, if any
-        std::string pending;                    // written, but the window was full
-        std::string data;                       // of the message that is being made
-        bool writing = false;                   // waits for the edge's answer
-        bool full = false;                      // which was that there is no room
-        std::string broken;                     // why it cannot go on; its end was told
+        std::vector<core::LogOffset> next;    // by shard
+        std::vector<core::LogOffset> before;  // what is on its way began there
+        bool reset = false;                   // begins with the word that it was further
+        bool writing = false;                 // waits for the edge's answer
+        bool full = false;                    // which was that there is no room
+        std::string broken;                   // why it cannot go on; its end is on its way
         std::string_view broken_code = "INTERNAL";
         core::ErrorCode broken_error = core::ErrorCode::kInternal;
         std::int64_t last_write_us = 0;
@@ -114,21 +129,32 @@ private:
     template <typename Is>
     std::int64_t streams_that(const Is& is) const;
     core::Status may_open(const StreamRequest& request) const;
-    static void append_reset(Stream& stream);
+    void append_reset(Stream& stream);
     // `name`: "event", "reset" or "error"; `data`: JSON.
-    static void append_message(Stream& stream, std::string_view name, std::string_view data);
-    void check_right(Stream& stream) const;
-    bool advance(Stream& stream);
+    void append_message(Stream& stream, std::string_view name, std::string_view data);
+    void check_right(Stream& stream);
+    bool advance(Stream& stream, std::size_t& seen_of_all);
+    std::size_t read_on(Stream& stream);
+    void append_keep_alive(Stream& stream);
     core::LogOffset end_of(const Stream& stream, core::ShardId shard) const;
     bool load_blocks(Stream& stream);
     bool is_wanted(const Stream& stream, const store::StoredEvent& event) const;
     void append_event(Stream& stream, const store::StoredEvent& event);
     void append_executions(Stream& stream, const store::EventBlock& block,
                            core::LogPosition position);
-    static void append_end(Stream& stream);
+    void append_end(Stream& stream);
     void write(Stream& stream);
+    void written(std::uint64_t number, io::WriteOutcome outcome);
+    static void go_back(Stream& stream);
 
     Deps deps_;
+    BlockShelf shelf_;
+    // Of the stream that is at work.
+    std::vector<store::EventBlock> blocks_;  // by shard
+    std::string out_;                        // to be written
+    std::string data_;                       // of the message that is being made
+    std::size_t writing_bytes_ = 0;          // of all
+    std::uint64_t turn_ = 0;                 // whose came last
     std::map<std::uint64_t, std::unique_ptr<Stream>> streams_;
     std::uint64_t next_number_ = 1;
 };

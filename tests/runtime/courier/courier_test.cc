@@ -107,6 +107,7 @@ protected:
         HttpCall made;
         made.url = "http://" + host + ":" + std::to_string(port) + "/";
         made.timeout_ms = timeout_ms;
+        made.owner = owner_;
         made.headers = {{"Content-Length", "3"}, {"transfer-encoding", "chunked"}, {"x-own", "1"}};
         EXPECT_TRUE(courier_.send(answers_, ticket, std::move(made)));
     }
@@ -123,6 +124,7 @@ protected:
         return answers_.got[ticket];
     }
 
+    std::uint64_t owner_ = 1;
     core::RealClock clock_;
     LoopbackPeer own_;                  // 127.0.0.1
     LoopbackPeer allowed_{0x7f000002};  // 127.0.0.2
@@ -165,15 +167,40 @@ TEST_F(CourierTest, ANameThatNobodyAnswersForHoldsUpItsOwnCallOnly) {
     EXPECT_EQ(names().looks(), 2);
 }
 
-TEST_F(CourierTest, LooksThatAreLeftAloneAreCounted) {
-    const std::uint64_t most = Courier::kLookupsLeftMax;
+TEST_F(CourierTest, LooksThatAreLeftAloneAreCountedByTenant) {
+    const std::uint64_t most = LookupsLeft::kOfOneMax;
     for (std::uint64_t i = 1; i <= most; ++i)
         call(i, std::to_string(i) + "." + std::string(kSilent), allowed_.port(), 50);
     for (std::uint64_t i = 1; i <= most; ++i) EXPECT_EQ(answer_to(i).fault, HttpFault::kTimeout);
+    names().lists["other.test"] = {{"127.0.0.2"}, {"127.0.0.2"}};
     call(most + 1, "other.test", allowed_.port());
     EXPECT_EQ(answer_to(most + 1).fault, HttpFault::kDns) << answer_to(most + 1).message;
     call(most + 2, "127.0.0.2", allowed_.port());
     EXPECT_EQ(answer_to(most + 2).status, 200) << "an address needs no look";
+    owner_ = 7;
+    call(most + 3, "other.test", allowed_.port());
+    EXPECT_EQ(answer_to(most + 3).status, 200) << "another tenant's names are its own";
+}
+
+TEST_F(CourierTest, AnswersOfAllCallsHaveOneShareOfMemory) {
+    Courier small(clock_, *AddressRules::make("127.0.0.2", ""), 100, 1);
+    const auto ask = [&](std::uint64_t ticket) -> const HttpAnswer& {
+        HttpCall made;
+        made.url = "http://127.0.0.2:" + std::to_string(allowed_.port()) + "/";
+        EXPECT_TRUE(small.send(answers_, ticket, std::move(made)));
+        for (int i = 0; i < 20'000 && !answers_.got.contains(ticket); ++i) {
+            if (small.do_work() == 0) small.wait(1'000);
+            allowed_.serve();
+        }
+        return answers_.got[ticket];
+    };
+    ASSERT_EQ(ask(1).status, 200) << "one that is alone is taken";
+    ASSERT_FALSE(answers_.got[1].body.empty());
+    const HttpAnswer& refused = ask(2);
+    EXPECT_EQ(refused.fault, HttpFault::kConnect);
+    EXPECT_NE(refused.message.find("of their 1 bytes"), std::string::npos) << refused.message;
+    answers_.got.erase(1);
+    EXPECT_EQ(ask(3).status, 200) << "its room is free when nobody has it any more";
 }
 
 TEST_F(CourierTest, WhatBelongsToTheConnectionIsItsOwn) {

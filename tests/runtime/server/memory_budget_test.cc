@@ -49,10 +49,10 @@ struct ShareRow {
 
 // With one shard and three lanes: what a small container, a small machine, and a large one give.
 TEST(MemoryBudget, GivesThePartsTheirShares) {
-    for (const ShareRow& row : {ShareRow{64, 3153, 32768, 1802, 1201, 4956},
-                                ShareRow{128, 7741, 32768, 4423, 2949, 12165},
-                                ShareRow{256, 16916, 131072, 9666, 6444, 26582},
-                                ShareRow{4096, 65536, 524288, 65536, 21845, 459120}}) {
+    for (const ShareRow& row : {ShareRow{64, 2884, 32768, 1627, 1183, 4096},
+                                ShareRow{128, 7188, 32768, 4055, 2949, 9953},
+                                ShareRow{256, 15708, 131072, 8860, 6444, 21749},
+                                ShareRow{4096, 65536, 524288, 65536, 21845, 375644}}) {
         const MemoryHolders holders{1, 3};
         const auto plan = plan_memory(row.limit_mib * kBudgetMiB, holders);
         ASSERT_TRUE(plan);
@@ -63,6 +63,12 @@ TEST(MemoryBudget, GivesThePartsTheirShares) {
         EXPECT_EQ(bounds.queue_bytes >> 10, row.queue_kib) << row.limit_mib;
         EXPECT_EQ(bounds.scripts_bytes >> 10, row.scripts_kib) << row.limit_mib;
         EXPECT_EQ(bounds.in_flight_bytes, bounds.receiving_bytes);
+        EXPECT_GT(bounds.client_bytes, core::kEventBytesMax) << "the longest line must fit";
+        EXPECT_GT(bounds.buffered_bytes, bounds.in_flight_bytes + bounds.receiving_bytes);
+        EXPECT_LE(bounds.client_bytes + bounds.stream_blocks_bytes + bounds.stream_writing_bytes +
+                      bounds.message_bytes + bounds.unsent_bytes,
+                  plan->of(MemoryShare::kClients));
+        EXPECT_GE(bounds.outside_bytes, 1u << 20) << "one answer of the largest";
         EXPECT_GE(bounds.receiving_bytes, core::kEventBytesMax) << "the largest event must fit";
     }
 }
