@@ -4,6 +4,7 @@
 #include "core/timestamp.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace millrace::core {
 
@@ -75,16 +76,32 @@ bool JsonObject::integer(std::string_view name, std::int64_t& out, std::int64_t 
     return true;
 }
 
+namespace {
+
+// 100000, where the shortest form is 1e+05.
+std::string plain_number(double value) {
+    std::string out;
+    constexpr double kWholeMax = 1e15;
+    const bool whole = std::abs(value) <= kWholeMax && value == std::floor(value);
+    whole ? append_number(out, static_cast<std::int64_t>(value)) : append_number(out, value);
+    return out;
+}
+
+}  // namespace
+
 bool JsonObject::number(std::string_view name, double& out, double min, double max) {
     const auto element = any(name);
     if (!element) return false;
     double value = 0;
-    if (!element->get(value) || !(value >= min && value <= max)) {
-        std::string bounds = "must be a number between ";
-        append_number(bounds, min);
-        bounds += " and ";
-        append_number(bounds, max);
-        refuse(name, bounds);
+    const bool is_number = element->get(value);
+    if (!is_number || !(value >= min && value <= max)) {
+        std::string what;
+        if (is_number) {
+            append_json(what.assign("is "), *element);  // as it was written
+            what += "; it ";
+        }
+        what += "must be a number between " + plain_number(min) + " and " + plain_number(max);
+        refuse(name, what);
         return false;
     }
     out = value;

@@ -122,7 +122,6 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kReplayDeadLetter, replay_dead_letter},
     {RouteId::kPutDeadLetterEvent, put_dead_letter_event},
     {RouteId::kListRetries, list_retries},
-    {RouteId::kStartReplay, start_replay},
     {RouteId::kListReplays, list_replays},
     {RouteId::kGetReplay, get_replay},
     {RouteId::kCancelReplay, cancel_replay},
@@ -218,6 +217,7 @@ LaterHandler later_handler(RouteId id) {
         case RouteId::kListExecutions: return list_executions;
         case RouteId::kListDeadLetters: return list_dead_letters;
         case RouteId::kReplayDeadLetters: return replay_dead_letters;
+        case RouteId::kStartReplay: return start_replay;
         case RouteId::kRehearseDeadLetters: return rehearse_dead_letters;
         case RouteId::kListDeadLetterGroups: return list_dead_letter_groups;
         case RouteId::kPatchDeadLetterGroup: return patch_dead_letter_group;

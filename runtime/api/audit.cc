@@ -63,11 +63,17 @@ void audit(Call& call, std::string_view action, std::string_view kind, std::stri
 
 AuditPromise::AuditPromise(Call& call, std::string_view action, std::string_view kind,
                            std::string_view id, const std::function<void(core::JsonWriter&)>& more)
-    : services_(&call.services),
-      tenant_(call.tenant()),
-      at_us_(call.services.clock().wall_us()),
-      entry_(
-          audit_entry(call.request.principal, action, kind, id, more, audit_members(call.request))),
+    : AuditPromise(call.services, call.request.principal, action, kind, id, more,
+                   audit_members(call.request)) {}
+
+AuditPromise::AuditPromise(Services& services, const identity::Principal& by,
+                           std::string_view action, std::string_view kind, std::string_view id,
+                           const std::function<void(core::JsonWriter&)>& more,
+                           std::string_view members)
+    : services_(&services),
+      tenant_(by.tenant),
+      at_us_(services.clock().wall_us()),
+      entry_(audit_entry(by, action, kind, id, more, members)),
       row_(promised_audit_row(at_us_, tenant_)) {}
 
 void AuditPromise::put(store::RowBatch& rows) const {

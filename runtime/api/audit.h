@@ -27,6 +27,10 @@ class AuditPromise {
 public:
     AuditPromise(Call& call, std::string_view action, std::string_view kind, std::string_view id,
                  const std::function<void(core::JsonWriter&)>& more = {});
+    // Of somebody whose call is gone. Any thread; keep() the API thread's.
+    AuditPromise(Services& services, const identity::Principal& by, std::string_view action,
+                 std::string_view kind, std::string_view id,
+                 const std::function<void(core::JsonWriter&)>& more, std::string_view members);
     void put(store::RowBatch& rows) const;
     // The change is durable.
     void keep() const;

@@ -229,11 +229,6 @@ core::Status check_runs(Call& call, const store::DeadLetter& row) {
                           "\" gets nothing now: " + std::string(because));
 }
 
-void audit_letters(Call& call, std::string_view action, std::string_view id, std::size_t count) {
-    audit(call, action, "dead_letter", id,
-          [count](core::JsonWriter& json) { json.field("count", count); });
-}
-
 // Many dead letters on their way back.
 struct Bulk {
     ReplaySelection selection;
@@ -243,6 +238,7 @@ struct Bulk {
     std::string request;
     core::Status selected;
     std::size_t left_out = 0;
+    std::optional<AuditPromise> promise = {};  // in the commit of what is done
 };
 
 // Writes them down; on any thread.
@@ -261,8 +257,15 @@ void redrive(Services& services, Bulk& bulk) {
                                        " dead letters would be replayed; nothing was done")
                            .in("expect"));
     }
-    if (bulk.selected && !bulk.selection.dry_run)
-        bulk.selected = services.replay_dead_letters(bulk.keys, bulk.selection.per_second);
+    if (!bulk.selected || bulk.selection.dry_run) return;
+    const auto told = [&](core::JsonWriter& json) {
+        json.field("count", bulk.keys.size());
+        append_request(json, bulk.request);
+    };
+    bulk.promise.emplace(services, bulk.by, "replay", "dead_letter", "", told, bulk.actor);
+    bulk.selected =
+        services.replay_dead_letters(bulk.keys, bulk.selection.per_second,
+                                     [&](store::RowBatch& rows) { bulk.promise->put(rows); });
 }
 
 // What a call without dryRun would take.
@@ -283,13 +286,7 @@ ApiResponse would_be(Services& services, const Bulk& bulk) {
 ApiResponse answer(Services& services, const Bulk& bulk) {
     if (!bulk.selected) return error_response(bulk.selected.error());
     if (bulk.selection.dry_run) return would_be(services, bulk);
-    audit(
-        services, bulk.by, "replay", "dead_letter", "",
-        [&](core::JsonWriter& json) {
-            json.field("count", bulk.keys.size());
-            append_request(json, bulk.request);
-        },
-        bulk.actor);
+    bulk.promise->keep();
     return accepted(bulk.keys.size(), bulk.left_out);
 }
 
@@ -385,9 +382,13 @@ Answer replay_dead_letter(Call& call) {
     // A rate or a filter beside the letter that the path names would be passed over.
     if (auto none = check_no_members(call); !none) return core::fail(none.error());
     if (auto runs = check_runs(call, row->row); !runs) return core::fail(runs.error());
-    audit_letters(call, "replay", id, 1);
-    if (auto status = call.services.replay_dead_letters({row->row.key}, 0); !status)
+    const AuditPromise promise(call, "replay", "dead_letter", id,
+                               [](core::JsonWriter& json) { json.field("count", 1); });
+    if (auto status = call.services.replay_dead_letters(
+            {row->row.key}, 0, [&](store::RowBatch& rows) { promise.put(rows); });
+        !status)
         return core::fail(status.error());
+    promise.keep();
     return accepted(1, 0);
 }
 

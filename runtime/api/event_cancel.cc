@@ -28,14 +28,15 @@ struct Cancel {
 
     core::LogPosition place{};
     std::string event_id{};
-    bool scheduled = false;
+    bool scheduled = false;  // and its time has not come
     std::uint64_t waiting = 0;
     std::vector<store::OwnedRetry> rows{};
     core::Status status{};
 };
 
-// Which subscriptions it is for, as things are now.
-std::vector<core::SubscriptionId> wanted_by(Services& services, const store::StoredEvent& event) {
+// Which subscriptions it is for, as things are now; and when it is due.
+std::vector<core::SubscriptionId> wanted_by(Services& services, const store::StoredEvent& event,
+                                            std::int64_t& scheduled_at_us) {
     std::string text(event.raw);
     text.append(core::kPaddingBytes, ' ');
     auto& reader = services.matcher_reader();
@@ -48,6 +49,7 @@ std::vector<core::SubscriptionId> wanted_by(Services& services, const store::Sto
     DefaultFields defaults;
     defaults.fill(snapshot.plan(), envelope, event.tenant, event.received_at_us, fields);
     defaults.fill_envelope(event.tenant, event.received_at_us, envelope);
+    scheduled_at_us = envelope.scheduled_at_us;
     matcher::MatchScratch scratch;
     std::vector<core::SubscriptionId> matched;
     snapshot.match(envelope, event.tenant, fields, scratch, matched);
@@ -64,7 +66,9 @@ std::vector<core::SubscriptionId> wanted_by(Services& services, const store::Sto
 
 // What waits: what is on record as waiting, and what is wanted and has no record.
 core::Status count_waiting(Cancel& cancel, const store::StoredEvent& event) {
-    std::vector<core::SubscriptionId> wanted = wanted_by(cancel.services, event);
+    std::int64_t scheduled_at_us = 0;
+    const auto wanted = wanted_by(cancel.services, event, scheduled_at_us);
+    cancel.scheduled = scheduled_at_us > cancel.services.clock().wall_us();
     std::set<std::uint32_t> without_outcome;
     for (const core::SubscriptionId number : wanted) without_outcome.insert(number.value);
     store::ExecutionQuery query;
@@ -93,7 +97,8 @@ core::Status mark(Cancel& cancel) {
     if (cancelled.holds(event.position))
         return core::fail(core::ErrorCode::kConflict,
                           "event " + cancel.event_id + " is cancelled already");
-    if (cancel.waiting == 0)
+    // One whose time has not come can be cancelled also where nobody waits for it.
+    if (cancel.waiting == 0 && !cancel.scheduled)
         return core::fail(
             core::ErrorCode::kConflict,
             "nothing is to be cancelled: no delivery of event " + cancel.event_id + " waits");

@@ -205,6 +205,13 @@ private:
             too_long(field, before, graphql::kResultBytesMax);
     }
 
+    // A field's arguments are a call's query parameters.
+    static std::string as_argument(std::string_view message) {
+        constexpr std::string_view kParameter = "\"query parameter ";
+        if (!message.starts_with(kParameter)) return std::string(message);
+        return "\"argument " + std::string(message.substr(kParameter.size()));
+    }
+
     // As the call has told it. Of one thing that is not there null says enough.
     void take_error(const graphql::PlannedField& field, int status, const core::JsonElement& root) {
         data_ += "null";
@@ -214,7 +221,7 @@ private:
         errors_ += errors_.empty() ? "" : ",";
         core::JsonWriter json(errors_);
         json.begin_object();
-        if (error.find("message", member)) json.raw_field("message", member.raw());
+        if (error.find("message", member)) json.raw_field("message", as_argument(member.raw()));
         json.key("path").begin_array().value(field.key).end_array();
         json.key("extensions").begin_object();
         for (const char* const name : {"code", "statusCode", "details"}) {

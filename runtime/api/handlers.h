@@ -130,7 +130,7 @@ void rehearse_dead_letters(Call& call, const Respond& respond);
 // retries.cc
 Answer list_retries(Call& call);
 // replays.cc
-Answer start_replay(Call& call);
+void start_replay(Call& call, const Respond& respond);
 Answer list_replays(Call& call);
 Answer get_replay(Call& call);
 Answer cancel_replay(Call& call);

@@ -212,6 +212,7 @@ core::Result<ReplaySpec> read_replay_body(Call& call) {
     read_pace(*in, spec);
     in->boolean("dryRun", spec.dry_run);
     in->boolean("newIds", spec.new_ids);
+    in->integer("expect", spec.expect, 0, INT64_MAX);
     if (spec.new_ids && spec.dry_run) in->refuse("newIds", "is for replays that deliver");
     ShadowBody shadow;
     read_shadow_body(*in, shadow);

@@ -4,10 +4,13 @@
 #include "runtime/api/replay_body.h"
 #include "runtime/api/tenant_quota.h"
 #include "runtime/replay/shadow_lane.h"
+#include "store/log/event_search.h"
 #include "store/rows/registry_store.h"
 
 #include <algorithm>
+#include <memory>
 #include <optional>
+#include <utility>
 
 namespace millrace::runtime::api {
 namespace {
@@ -60,22 +63,70 @@ ApiResponse progress_response(const ReplayProgress& replay) {
     return json_response(200, std::move(body));
 }
 
-}  // namespace
+// What is left of the call while its events are counted.
+struct AskedReplay {
+    Services& services;
+    identity::Principal by;
+    std::string members;  // audit_members()
+    ReplaySpec spec;
+    core::Result<std::uint64_t> counted = std::uint64_t{0};
+};
 
-Answer start_replay(Call& call) {
-    if (auto may = may_start_replay(call); !may) return core::fail(may.error());
-    auto spec = read_replay_body(call);
-    if (!spec) return core::fail(std::move(spec.error()));
-    const bool dry_run = spec->dry_run;
-    const std::string request = spec->document;
+// The events that `expect` is about: those that GET /v2/events?count=1 counts. On the sideline.
+core::Result<std::uint64_t> count_selected(const AskedReplay& asked) {
+    constexpr std::uint64_t kEventsAtOnce = 4'000'000;
+    const auto filter = EventFilter::make(asked.spec.criteria);
+    if (!filter) return core::fail(filter.error());
+    const EventCriteria& criteria = (*filter)->criteria();
+    std::uint64_t count = 0;
+    std::string cursor;
+    store::EventQuery query;
+    query.tenant = asked.spec.tenant;
+    query.pattern = (*filter)->exact_pattern();
+    query.pattern_prefix = (*filter)->pattern_prefix();
+    query.from_us = asked.spec.from_us;
+    query.to_us = asked.spec.to_us;
+    query.source_id = criteria.source_id;
+    query.correlation_id = criteria.correlation_id;
+    query.causation_id = criteria.causation_id;
+    query.context_id = criteria.context_id;
+    query.accept = [&](const store::StoredEvent& event) {
+        count += (*filter)->accepts(event) && asked.by.may_see(event.pattern);
+        return false;
+    };
+    query.order = store::SearchOrder::kOldestFirst;
+    query.events_max = kEventsAtOnce;
+    do {
+        query.cursor = cursor;
+        auto page = asked.services.database().event_search().search(query);
+        if (!page) return core::fail(std::move(page.error()));
+        cursor = std::move(page->next);
+    } while (!cursor.empty());
+    return count;
+}
+
+core::Status check_expected(const AskedReplay& asked) {
+    if (!asked.counted) return core::fail(asked.counted.error());
+    if (*asked.counted == static_cast<std::uint64_t>(asked.spec.expect)) return {};
+    return core::fail(
+        core::Error(core::ErrorCode::kConflict, "expect is " + std::to_string(asked.spec.expect) +
+                                                    ", and " + std::to_string(*asked.counted) +
+                                                    " events would be replayed; nothing was begun")
+            .in("expect"));
+}
+
+ApiResponse begin_replay(AskedReplay& asked) {
+    const bool dry_run = asked.spec.dry_run;
+    const std::string request = asked.spec.document;
     std::optional<AuditPromise> promise;
-    spec->beside = [&](store::RowBatch& rows, std::string_view made) {
-        promise.emplace(call, "start", dry_run ? "dry_run" : "replay", made,
-                        [&](core::JsonWriter& json) { append_request(json, request); });
+    asked.spec.beside = [&](store::RowBatch& rows, std::string_view made) {
+        promise.emplace(
+            asked.services, asked.by, "start", dry_run ? "dry_run" : "replay", made,
+            [&](core::JsonWriter& json) { append_request(json, request); }, asked.members);
         promise->put(rows);
     };
-    auto id = call.services.start_replay(std::move(*spec));
-    if (!id) return core::fail(std::move(id.error()));
+    auto id = asked.services.start_replay(std::move(asked.spec));
+    if (!id) return error_response(id.error());
     if (promise) promise->keep();
     std::string body;
     core::JsonWriter json(body);
@@ -83,6 +134,25 @@ Answer start_replay(Call& call) {
     ApiResponse response = json_response(202, std::move(body));
     response.headers.emplace_back("Location", "/v2/replays/" + *id);
     return response;
+}
+
+}  // namespace
+
+void start_replay(Call& call, const Respond& respond) {
+    if (auto may = may_start_replay(call); !may) return respond(error_response(may.error()));
+    auto spec = read_replay_body(call);
+    if (!spec) return respond(error_response(spec.error()));
+    auto asked = std::make_shared<AskedReplay>(AskedReplay{
+        call.services, call.request.principal, audit_members(call.request), std::move(*spec)});
+    if (asked->spec.expect < 0) return respond(begin_replay(*asked));
+    const bool taken = call.services.run_aside(
+        Aside::kLook, [asked] { asked->counted = count_selected(*asked); },
+        [asked, respond] {
+            if (auto as_expected = check_expected(*asked); !as_expected)
+                return respond(error_response(as_expected.error()));
+            respond(begin_replay(*asked));
+        });
+    if (!taken) respond(error_response(busy_aside(Aside::kLook)));
 }
 
 Answer list_replays(Call& call) {
@@ -105,9 +175,14 @@ Answer get_replay(Call& call) {
 
 Answer cancel_replay(Call& call) {
     const std::string_view id = call.request.param("id");
-    if (auto status = call.services.cancel_replay(call.tenant(), id); !status)
-        return core::fail(status.error());
-    audit(call, "cancel", "replay", id);
+    const AuditPromise promise(call, "cancel", "replay", id);
+    bool cancels = false;  // else it was cancelled before
+    const auto status = call.services.cancel_replay(call.tenant(), id, [&](store::RowBatch& rows) {
+        promise.put(rows);
+        cancels = true;
+    });
+    if (!status) return core::fail(status.error());
+    if (cancels) promise.keep();
     auto replay = call.services.replay(call.tenant(), id);
     if (!replay) return core::fail(std::move(replay.error()));
     return progress_response(*replay);

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <utility>
 
 namespace millrace::runtime::api {
@@ -109,14 +110,16 @@ core::Result<std::int64_t> count_times(const Schedule& schedule, const Backfill&
     return count;
 }
 
-// Who had it fire by hand: a line of the audit log, once it is taken. The ledger says what came of
-// it.
-std::function<void()> note_of(Call& call, const Schedule& schedule, std::string_view action,
-                              const std::function<void(core::JsonWriter&)>& more = {}) {
-    return [&services = call.services, by = call.request.principal, id = schedule.id, action, more,
-            members = audit_members(call.request)] {
-        audit(services, by, action, "schedule", id, more, members);
-    };
+// Who had it fire by hand: a line of the audit log, in the commit that takes it. The ledger says
+// what came of it.
+std::shared_ptr<const AuditPromise> promise_of(
+    Call& call, const Schedule& schedule, std::string_view action,
+    const std::function<void(core::JsonWriter&)>& more = {}) {
+    return std::make_shared<const AuditPromise>(call, action, "schedule", schedule.id, more);
+}
+
+Scheduler::Beside beside_of(std::shared_ptr<const AuditPromise> promise) {
+    return [promise = std::move(promise)](store::RowBatch& rows) { promise->put(rows); };
 }
 
 }  // namespace
@@ -182,19 +185,20 @@ void trigger_schedule(Call& call, const Respond& respond) {
     const auto schedule = find_schedule(call);
     if (!schedule) return respond(error_response(schedule.error()));
     Services& services = call.services;
-    services.scheduler().trigger(*schedule, [&services, respond, id = (*schedule)->id,
-                                             note = note_of(call, **schedule, "trigger")](
-                                                core::Result<std::string>&& event) {
-        services.run_later([respond, id, note, event = std::move(event)] {
-            if (!event) return respond(error_response(event.error()));
-            note();
-            std::string body;
-            core::JsonWriter json(body);
-            json.begin_object().field("success", true).field("scheduleId", id);
-            json.field("eventId", *event).end_object();
-            respond(json_response(202, std::move(body)));
+    const auto promise = promise_of(call, **schedule, "trigger");
+    services.scheduler().trigger(
+        *schedule, beside_of(promise),
+        [&services, respond, id = (*schedule)->id, promise](core::Result<std::string>&& event) {
+            services.run_later([respond, id, promise, event = std::move(event)] {
+                if (!event) return respond(error_response(event.error()));
+                promise->keep();
+                std::string body;
+                core::JsonWriter json(body);
+                json.begin_object().field("success", true).field("scheduleId", id);
+                json.field("eventId", *event).end_object();
+                respond(json_response(202, std::move(body)));
+            });
         });
-    });
 }
 
 void backfill_schedule(Call& call, const Respond& respond) {
@@ -219,14 +223,15 @@ void backfill_schedule(Call& call, const Respond& respond) {
     };
     if (body->dry_run) return respond(answer());
     Services& services = call.services;
-    const auto note =
-        note_of(call, **schedule, "backfill",
-                [count = *count](core::JsonWriter& json) { json.field("count", count); });
+    const auto promise =
+        promise_of(call, **schedule, "backfill",
+                   [count = *count](core::JsonWriter& json) { json.field("count", count); });
     services.scheduler().backfill(
-        *schedule, body->asked, [&services, respond, answer, note](core::Status&& taken) {
-            services.run_later([respond, answer, note, taken = std::move(taken)] {
+        *schedule, body->asked, beside_of(promise),
+        [&services, respond, answer, promise](core::Status&& taken) {
+            services.run_later([respond, answer, promise, taken = std::move(taken)] {
                 if (!taken) return respond(error_response(taken.error()));
-                note();
+                promise->keep();
                 respond(answer());
             });
         });

@@ -203,16 +203,20 @@ public:
 
     virtual core::Result<std::string> start_replay(ReplaySpec&& spec) = 0;  // its id
     virtual core::Result<ReplayProgress> replay(core::TenantId tenant, std::string_view id) = 0;
-    virtual core::Status cancel_replay(core::TenantId tenant, std::string_view id) = 0;
+    // What a change brings into its own commit; empty: nothing.
+    using Beside = std::function<void(store::RowBatch&)>;
+    virtual core::Status cancel_replay(core::TenantId tenant, std::string_view id,
+                                       const Beside& beside) = 0;
     // The newest first; `behind` is the key that the page before it gave.
     virtual core::Result<ReplayPage> replays(core::TenantId tenant, std::string_view behind,
                                              std::size_t limit) = 0;
 
     // Makes deliveries of dead letters; each leaves the queue when its delivery succeeds. 0: as
     // fast as it goes.
-    // What was answered well is done after a start too. Any thread.
+    // What was answered well is done after a start too. Many take several commits; what stands
+    // beside them is in the first. Any thread.
     virtual core::Status replay_dead_letters(const std::vector<store::DeadLetterKey>& keys,
-                                             double per_second) = 0;
+                                             double per_second, const Beside& beside) = 0;
     // When that one's next attempt falls due by the wall clock, us; nothing while nobody has asked
     // for it or its subscription is held. Any thread.
     virtual std::optional<std::int64_t> redrive_due_us(const store::DeadLetterKey& key) = 0;

@@ -1,5 +1,6 @@
 // /v2/workflows: create, list, one, its versions, a further version, remove; execute. A version
 // never changes: what others do by PUT and PATCH makes a further one.
+#include "core/json_dom.h"
 #include "core/json_writer.h"
 #include "runtime/api/documents.h"
 #include "runtime/api/handlers.h"
@@ -205,7 +206,25 @@ std::string begun_body(const RunBegun& begun) {
 
 }  // namespace
 
-Answer create_workflow(Call& call) { return put_version(call, {}, call.request.body_view()); }
+// Without an id it gets one, as any document does.
+Answer create_workflow(Call& call) {
+    const std::string_view body = call.request.body_view();
+    core::JsonDom dom;
+    const auto root = dom.parse(body);
+    core::JsonElement given;
+    if (!root || !root->is_object() || root->find("id", given)) return put_version(call, {}, body);
+    const auto strict = call.flag("strict");
+    if (!strict) return core::fail(strict.error());
+    const std::string made =
+        make_document_id(document_kind<Workflow>().id_prefix, call.services.random());
+    // What is wrong with it is told by its places in what was sent.
+    const auto sent = read_workflow(
+        call.tenant(), made, body, *strict ? workflow::Unknown::kRefuse : workflow::Unknown::kWarn);
+    if (!sent) return core::fail(sent.error());
+    std::string with(body);
+    with.insert(with.find('{') + 1, R"("id":")" + made + R"(",)");
+    return put_version(call, {}, with);
+}
 
 Answer put_workflow(Call& call) {
     const std::string_view id = call.request.param("id");

@@ -52,9 +52,11 @@ IngestReply write_refusal(const IngestRequest& request, io::BodyWriter& body) {
     core::Error error = first;
     if (!same) error.code = core::ErrorCode::kValidation;
     if (!request.single_object) {
-        error.message = "none of the " + std::to_string(request.rejected.size()) +
-                        " refused entries may go in; the first, entry " +
-                        std::to_string(request.rejected.front().entry) + ": " + first.message;
+        const std::size_t refused = request.rejected.size();
+        error.message = refused == 1 ? std::string("nothing was taken: entry ")
+                                     : "nothing was taken: " + std::to_string(refused) +
+                                           " entries are refused; the first, entry ";
+        error.message += std::to_string(request.rejected.front().entry) + ": " + first.message;
     }
     body.append("{\"success\":false,\"error\":");
     io::append_error_object(

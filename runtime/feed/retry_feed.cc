@@ -381,12 +381,14 @@ bool RetryFeed::end_one(const std::shared_ptr<Ending>& ending) {
 
 // ---- dead letters on their way back
 
-core::Status RetryFeed::redrive(const std::vector<store::DeadLetterKey>& keys, double per_second) {
+core::Status RetryFeed::redrive(const std::vector<store::DeadLetterKey>& keys, double per_second,
+                                const std::function<void(store::RowBatch&)>& beside) {
     const double gap_us = per_second > 0 ? 1e6 / per_second : 0;
     std::int64_t due_us = deps_.due->now_us();
     store::RowBatch rows;
     std::string state;
     std::size_t count = 0;
+    if (beside) beside(rows);
     for (const store::DeadLetterKey& key : keys) {
         store::RetryRow row;
         row.due_at_us = due_us + static_cast<std::int64_t>(gap_us * static_cast<double>(count));

@@ -46,7 +46,9 @@ public:
 
     // Deliver these dead letters again, `per_second` at most (0: as fast as it goes). What it has
     // answered well is durable: it is done after a start too.
-    core::Status redrive(const std::vector<store::DeadLetterKey>& keys, double per_second);
+    // `beside`: what goes into the first commit of it.
+    core::Status redrive(const std::vector<store::DeadLetterKey>& keys, double per_second,
+                         const std::function<void(store::RowBatch&)>& beside = {});
     // When they fall due, by the clock of due times.
     RedrivenLetters& redriven() { return redriven_; }
 

@@ -54,7 +54,10 @@ core::Result<Principal> Authenticator::judge(const Caller& caller) const {
         everybody.scopes = ScopeSet::all();
         everybody.peer = caller.peer;
         if (ring_) everybody.keys_exist = &ring_->closed_flag();
-        if (tenant_of_) everybody.tenant = tenant_of_(caller);
+        if (tenant_of_)
+            everybody.tenant = tenant_of_(caller);
+        else if (ring_)
+            everybody.local_tenant = ring_->local_tenant();
         return everybody;
     }
     return core::fail(

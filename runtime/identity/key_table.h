@@ -21,6 +21,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace millrace::runtime::identity {
@@ -67,11 +68,16 @@ public:
     const std::atomic<bool>& closed_flag() const { return closed_; }
     void close() { closed_.store(true, std::memory_order_release); }  // pairs with closed()
 
+    // Whose quotas hold for whoever comes while no key exists. Before the threads.
+    void set_local_tenant(std::shared_ptr<TenantHolder> tenant) { local_ = std::move(tenant); }
+    TenantHolder* local_tenant() const { return local_.get(); }
+
     void publish(std::shared_ptr<const KeyTable> table);
     std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
     std::shared_ptr<const KeyTable> table() const;
 
 private:
+    std::shared_ptr<TenantHolder> local_;
     std::atomic<bool> closed_{false};
     std::atomic<std::uint64_t> version_{0};
     mutable std::mutex mutex_;  // held for a pointer copy

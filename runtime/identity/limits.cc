@@ -70,6 +70,8 @@ core::Status may_store(const TenantHolder& tenant, std::int64_t bytes) {
 
 core::Status take_quota(const Principal& principal, std::int64_t events, std::int64_t bytes,
                         std::int64_t now_ns) {
+    if (!principal.key && principal.local_tenant)
+        return take_quota(*principal.local_tenant, events, bytes, now_ns);
     if (!principal.key || !principal.key->holder) return {};
     if (auto may = may_store(*principal.key->tenant, bytes); !may) return may;
     Meter& key = principal.key->holder->meter;

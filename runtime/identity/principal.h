@@ -48,6 +48,8 @@ struct Principal {
     io::Peer peer{};
     // Of everybody, while no key exists: set when the first one is made. Null: none ever is.
     const std::atomic<bool>* keys_exist = nullptr;
+    // While no key exists: what its tenant may send. The ring's. Null: nothing is bounded.
+    TenantHolder* local_tenant = nullptr;
 
     std::string_view key_id() const { return key ? std::string_view(key->id) : ""; }
     std::string_view user() const { return key ? std::string_view(key->user) : ""; }

@@ -37,6 +37,11 @@ void read_scopes(core::JsonObject& in, ApiKey& out) {
     std::vector<std::string> names;
     ScopeSet scopes;
     if (given(in, "scopes") && in.text_list("scopes", names, kKeyListMax)) {
+        if (names.empty()) {
+            return in.refuse("scopes",
+                             "is empty: a key that may do nothing is none. Leave it out for what "
+                             "its role brings, or name some");
+        }
         for (const std::string& name : names) {
             const auto some = identity::parse_scopes(name);
             if (!some) {

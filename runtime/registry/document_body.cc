@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
 
 namespace millrace::runtime {
 namespace {
@@ -30,12 +31,72 @@ void append_member(std::string& object, std::string_view name, std::string_view 
     object.append(":").append(value);
 }
 
+using MemberPath = std::vector<std::string>;  // the names down to it
+
+// NOLINTNEXTLINE(misc-no-recursion): bounded by the documents' depth
+void find_absent_nulls(const core::JsonMembers* shown, core::JsonMembers patch, MemberPath& path,
+                       std::vector<MemberPath>& out) {
+    for (const core::JsonMember member : patch) {
+        if (out.size() >= kNullsLookedAt) return;
+        core::JsonElement there;
+        const bool is_there = shown && shown->find(member.key, there);
+        path.emplace_back(member.key);
+        core::JsonMembers below, base;
+        if (member.value.is_null()) {
+            if (!is_there) out.push_back(path);
+        } else if (member.value.get(below)) {
+            const bool has_base = is_there && there.get(base);
+            find_absent_nulls(has_base ? &base : nullptr, below, path, out);
+        }
+        path.pop_back();
+    }
+}
+
 // One of the tags of an If-Match header, without quotes and without what marks a weak one.
 std::string_view bare_tag(std::string_view tag) {
     if (tag.starts_with("W/")) tag.remove_prefix(2);
     if (tag.size() >= 2 && tag.front() == '"' && tag.back() == '"')
         tag = tag.substr(1, tag.size() - 2);
     return tag;
+}
+
+// What a patch takes away and is not shown.
+core::Result<std::vector<MemberPath>> absent_nulls(std::string_view shown, std::string_view patch,
+                                                   std::span<const std::string_view> whole) {
+    core::JsonDocument shown_document, patch_document;
+    auto shown_root = shown_document.parse(shown);
+    if (!shown_root) return core::fail(std::move(shown_root.error()));
+    auto patch_root = patch_document.parse(patch);
+    if (!patch_root) return core::fail(std::move(patch_root.error()));
+    std::vector<MemberPath> out;
+    core::JsonMembers base, changes;
+    if (!patch_root->get(changes)) return out;
+    const bool has_base = shown_root->get(base);
+    MemberPath path;
+    find_absent_nulls(has_base ? &base : nullptr, changes, path, out);
+    // What is taken as it is given keeps its nulls.
+    std::erase_if(out, [whole](const MemberPath& one) {
+        return one.size() > 1 && std::find(whole.begin(), whole.end(), one[0]) != whole.end();
+    });
+    return out;
+}
+
+// The document with null in that place, as no merge leaves it: to ask whether it is known there.
+core::Result<std::string> with_null(std::string_view document, const MemberPath& path) {
+    constexpr std::string_view kMark = R"("\u0001null")";  // nobody's own text
+    std::string patch;
+    for (const std::string& name : path) {
+        patch += '{';
+        core::append_json_string(patch, name);
+        patch += ':';
+    }
+    patch += kMark;
+    patch.append(path.size(), '}');
+    auto out = core::json_merge_patch(document, patch);
+    if (!out) return out;
+    if (const std::size_t at = out->find(kMark); at != std::string::npos)
+        out->replace(at, kMark.size(), "null");
+    return out;
 }
 
 }  // namespace
@@ -112,6 +173,30 @@ core::Result<std::string> merge_document(std::string_view shown, std::string_vie
     auto merged = core::json_merge_patch(*base, "{" + rest + "}");
     if (merged && !replaced.empty()) merged->insert(1, *merged == "{}" ? replaced : replaced + ",");
     return merged;
+}
+
+core::Status refuse_absent_nulls(std::string_view shown, std::string_view patch,
+                                 std::string_view merged, std::span<const std::string_view> whole,
+                                 const std::function<core::Status(std::string_view)>& read,
+                                 const std::function<core::Status(std::string_view)>& read_alone) {
+    const auto paths = absent_nulls(shown, patch, whole);
+    if (!paths) return core::fail(paths.error());
+    for (const MemberPath& path : *paths) {
+        std::string name;
+        for (const std::string& part : path) name += name.empty() ? part : "." + part;
+        const auto probe = with_null(merged, path);
+        if (!probe) return core::fail(probe.error());
+        if (auto known = read(*probe);
+            !known && known.error().message == name + " is not a known member")
+            return known;
+        // It does not stand in what is shown, and has to: it is kept, and no patch takes it away.
+        if (auto without = read_alone(merged); !without && without.error().field == name) {
+            return core::fail(core::Error(core::ErrorCode::kValidation,
+                                          name + " can not be taken away; give another one")
+                                  .in(name));
+        }
+    }
+    return {};
 }
 
 core::Status check_precondition(std::string_view if_match, std::string_view etag) {

@@ -12,6 +12,7 @@
 #include "runtime/registry/registry_types.h"
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,6 +39,16 @@ std::string member_text(core::JsonObject& in, std::string_view name);
 // `patch` laid over what is shown (RFC 7386); members of `whole` are taken as they are given.
 core::Result<std::string> merge_document(std::string_view shown, std::string_view patch,
                                          std::span<const std::string_view> whole);
+
+// A patch that takes away what is not there has a word wrong, or means what is never shown (a
+// secret's value) and stays: refused by name. What is wrong with a body of this kind is said by
+// `read`, beside what is kept of the document without being shown, and by `read_alone`. Looks at
+// the first kNullsLookedAt of them.
+inline constexpr std::size_t kNullsLookedAt = 32;
+core::Status refuse_absent_nulls(std::string_view shown, std::string_view patch,
+                                 std::string_view merged, std::span<const std::string_view> whole,
+                                 const std::function<core::Status(std::string_view)>& read,
+                                 const std::function<core::Status(std::string_view)>& read_alone);
 
 // `if_match` as the header says it: "*", or tags with commas between them; empty: no condition.
 core::Status check_precondition(std::string_view if_match, std::string_view etag);

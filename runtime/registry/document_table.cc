@@ -296,6 +296,19 @@ core::Result<DocumentChange<T>> DocumentTable<T>::patch(const ChangeContext& con
     }
     auto merged = merge_document(shown, patch, kind.replaced_whole);
     if (!merged) return core::fail(std::move(merged.error()));
+    const auto read_alone = [&](std::string_view body) {
+        T probe = fresh_;
+        return kind.read(body, probe);
+    };
+    const auto read = [&](std::string_view body) {
+        T probe = fresh_;
+        if (kind.carry) kind.carry(**old, probe);
+        return kind.read(body, probe);
+    };
+    if (auto known =
+            refuse_absent_nulls(shown, patch, *merged, kind.replaced_whole, read, read_alone);
+        !known)
+        return core::fail(std::move(known.error()));
     T next = fresh_;
     if (kind.carry) kind.carry(**old, next);
     return replace(context, *old, std::move(next), *merged, agree);

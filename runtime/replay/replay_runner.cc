@@ -213,7 +213,8 @@ ReplayProgress ReplayRunner::progress_of(const Running& replay) const {
     return progress;
 }
 
-core::Status ReplayRunner::cancel(core::TenantId tenant, std::string_view id) {
+core::Status ReplayRunner::cancel(core::TenantId tenant, std::string_view id,
+                                  const std::function<void(store::RowBatch&)>& beside) {
     std::shared_ptr<Running> running;
     {
         std::lock_guard lock(mutex_);
@@ -226,7 +227,9 @@ core::Status ReplayRunner::cancel(core::TenantId tenant, std::string_view id) {
     }
     if (running) {
         deps_.wake();
-        return persist(*running);
+        return persist(*running, {}, [&beside](store::RowBatch& rows, std::string_view) {
+            if (beside) beside(rows);
+        });
     }
     auto there = progress(tenant, id);
     if (!there) return core::fail(std::move(there.error()));

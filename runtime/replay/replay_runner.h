@@ -73,7 +73,9 @@ public:
     core::Result<std::string> start(ReplaySpec&& spec, const std::string& id);
     core::Result<ReplayProgress> progress(core::TenantId tenant, std::string_view id);
     // Returns when it is written: a replay that was told as cancelled does not come back.
-    core::Status cancel(core::TenantId tenant, std::string_view id);
+    // `beside`: what goes into the commit that ends it.
+    core::Status cancel(core::TenantId tenant, std::string_view id,
+                        const std::function<void(store::RowBatch&)>& beside = {});
     // Behind the key that a page before it gave.
     core::Result<ReplayPage> list(core::TenantId tenant, std::string_view behind,
                                   std::size_t limit);

@@ -42,6 +42,7 @@ struct ReplaySpec {
     core::TenantId tenant;
     std::int64_t from_us = 0;  // of the time of receipt; [from, to)
     std::int64_t to_us = 0;
+    std::int64_t expect = -1;  // so many events, or it does not begin; -1: however many there are
     // Instead of a time: by shard, offsets; a shard beyond the list has none.
     std::vector<LogRange> ranges;
     EventCriteria criteria;  // of them

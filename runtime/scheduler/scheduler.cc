@@ -211,8 +211,8 @@ void Scheduler::changed(const DocumentChange<Schedule>& change) {
     wake();
 }
 
-void Scheduler::trigger(const ScheduleRef& schedule, Triggered done) {
-    asked_.push_beyond([this, schedule, done = std::move(done)] {
+void Scheduler::trigger(const ScheduleRef& schedule, Beside beside, Triggered done) {
+    asked_.push_beyond([this, schedule, beside = std::move(beside), done = std::move(done)] {
         const auto at = entries_.find(schedule->number.value);
         if (at == entries_.end()) {
             return done(core::fail(core::ErrorCode::kNotFound,
@@ -224,14 +224,16 @@ void Scheduler::trigger(const ScheduleRef& schedule, Triggered done) {
         fire(entry, run, "trigger", now_us);
         Gathered& gathered = gather(entry);
         put_schedule_state(gathered.result->rows, entry.state);
+        if (beside) beside(gathered.result->rows);
         gathered.result->when_durable.push_back(
             [done, id = schedule_event_id(*entry.schedule, run)] { done(id); });
     });
     wake();
 }
 
-void Scheduler::backfill(const ScheduleRef& schedule, const Backfill& asked, Accepted done) {
-    asked_.push_beyond([this, schedule, asked, done = std::move(done)] {
+void Scheduler::backfill(const ScheduleRef& schedule, const Backfill& asked, Beside beside,
+                         Accepted done) {
+    asked_.push_beyond([this, schedule, asked, beside = std::move(beside), done = std::move(done)] {
         const auto at = entries_.find(schedule->number.value);
         if (at == entries_.end() || at->second.state.backfills.size() >= kBackfillsMax) {
             return done(core::fail(core::ErrorCode::kConflict,
@@ -245,6 +247,7 @@ void Scheduler::backfill(const ScheduleRef& schedule, const Backfill& asked, Acc
         entry.state.backfills.push_back(backfill);
         Gathered& gathered = gather(entry);
         put_schedule_state(gathered.result->rows, entry.state);
+        if (beside) beside(gathered.result->rows);
         gathered.result->when_durable.push_back([done] { done({}); });
         order(entry, deps_.clock->wall_us() - kPollUs);
     });

@@ -74,10 +74,12 @@ public:
     // Fires now, whatever the schedule's own times; `done` gets the event's id when it is durable,
     // on a shard's thread.
     using Triggered = std::function<void(core::Result<std::string>&&)>;
-    void trigger(const ScheduleRef& schedule, Triggered done);
+    // `beside`: what goes into the commit; here and in backfill() called by the scheduler.
+    using Beside = std::function<void(store::RowBatch&)>;
+    void trigger(const ScheduleRef& schedule, Beside beside, Triggered done);
     // The times in (after, to] once more, under its own rule for overlaps.
     using Accepted = std::function<void(core::Status&&)>;
-    void backfill(const ScheduleRef& schedule, const Backfill& asked, Accepted done);
+    void backfill(const ScheduleRef& schedule, const Backfill& asked, Beside beside, Accepted done);
 
     struct Look {
         std::int64_t due_us = 0;  // 0: never again

@@ -187,8 +187,9 @@ core::Result<std::string> EngineServices::start_replay(ReplaySpec&& spec) {
 core::Result<ReplayProgress> EngineServices::replay(core::TenantId tenant, std::string_view id) {
     return feeder_->replays().progress(tenant, id);
 }
-core::Status EngineServices::cancel_replay(core::TenantId tenant, std::string_view id) {
-    return feeder_->replays().cancel(tenant, id);
+core::Status EngineServices::cancel_replay(core::TenantId tenant, std::string_view id,
+                                           const Beside& beside) {
+    return feeder_->replays().cancel(tenant, id, beside);
 }
 core::Result<ReplayPage> EngineServices::replays(core::TenantId tenant, std::string_view behind,
                                                  std::size_t limit) {
@@ -205,8 +206,8 @@ std::shared_ptr<void> EngineServices::view_redrives() {
 }
 
 core::Status EngineServices::replay_dead_letters(const std::vector<store::DeadLetterKey>& keys,
-                                                 double per_second) {
-    return feeder_->retries().redrive(keys, per_second);
+                                                 double per_second, const Beside& beside) {
+    return feeder_->retries().redrive(keys, per_second, beside);
 }
 
 core::Status EngineServices::keep_canary(const CanarySpec* spec, const CanarySpec& of) {

@@ -171,14 +171,15 @@ public:
     }
     core::Result<std::string> start_replay(ReplaySpec&& spec) override;
     core::Result<ReplayProgress> replay(core::TenantId tenant, std::string_view id) override;
-    core::Status cancel_replay(core::TenantId tenant, std::string_view id) override;
+    core::Status cancel_replay(core::TenantId tenant, std::string_view id,
+                               const Beside& beside) override;
     core::Result<ReplayPage> replays(core::TenantId tenant, std::string_view behind,
                                      std::size_t limit) override;
     std::optional<std::int64_t> redrive_due_us(const store::DeadLetterKey& key) override;
     std::shared_ptr<void> view_redrives() override;
     std::size_t event_bytes_max() const override { return deps_.event_bytes_max; }
     core::Status replay_dead_letters(const std::vector<store::DeadLetterKey>& keys,
-                                     double per_second) override;
+                                     double per_second, const Beside& beside) override;
     bool run_aside(api::Aside length, std::function<void()> work,
                    std::function<void()> done) override;
     bool compile_aside(CompileWork work, std::function<void(bool)> done) override {
@@ -206,12 +207,11 @@ public:
                      const identity::Principal& principal, std::string accept) override;
     bool stream_message(core::ShardId shard, io::StreamToken stream, std::string&& text) override;
     bool open_subscription(core::ShardId shard, io::RequestToken call,
-                           const identity::Principal& principal,
-                           grpc::SubscribeAsk&& ask) override;
-        if (streams_open_.load(std::memory_order_relaxed)) deps_.conductor->wake();  // a hint
+                           const identity::Principal& principal, grpc::SubscribeAsk&& ask) override;
     void stream_drained(core::ShardId shard, io::StreamToken stream) override;
     void stream_closed(core::ShardId shard, io::StreamToken stream) override;
     void events_durable() override {
+        if (streams_open_.load(std::memory_order_relaxed)) deps_.conductor->wake();  // a hint
     }
 
 private:
@@ -229,8 +229,8 @@ private:
     void make_tail();
     void make_graphql();
     void make_grpc();
-    std::size_t sample_stats();
     void make_stats_tail();
+    std::size_t sample_stats();
     void begin_events(core::ShardId shard, io::RequestToken token, const std::string& accept,
                       std::string_view protocol, std::function<void(bool)> begun);
     void write_events(core::ShardId shard, io::RequestToken token, std::string bytes,
@@ -258,8 +258,8 @@ private:
     std::unique_ptr<EventTail> tail_;
     std::unique_ptr<graphql::GraphqlStreams> graphql_;
     std::unique_ptr<grpc::GrpcStreams> grpc_;
-    StatsSeries series_;
     std::atomic<std::size_t> message_bytes_{0};  // of its messages that wait for the conductor
+    StatsSeries series_;
     std::unique_ptr<StatsTail> stats_tail_;
     std::int64_t sampled_ns_ = 0;
     std::atomic<bool> streams_open_{false};

@@ -74,6 +74,7 @@ core::Status ServerParts::build_edge() {
         KeyDirectory::Deps{&clock, &log, database.get(), registry.get(), &key_ring, front.get()});
     if (auto started = keys->start(); !started) return started;
     sources.use_default_holder(keys->holder_of(core::TenantId{}));
+    key_ring.set_local_tenant(keys->holder_of(core::TenantId{}));
     deps.keys = keys.get();
     deps.security = &security;
     if (!config.tls.cert.empty()) sessions.use(identity::CookieForm::kSecure);

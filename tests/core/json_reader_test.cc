@@ -51,6 +51,8 @@ TEST(JsonReader, NamesTheMember) {
               "retry.count must be a whole number between 0 and 10");
     EXPECT_EQ(read_error(R"({"name":"x","retry":{"factor":"2"}})"),
               "retry.factor must be a number between 1 and 2");
+    EXPECT_EQ(read_error(R"({"name":"x","retry":{"factor":250e-1}})"),
+              "retry.factor is 250e-1; it must be a number between 1 and 2");
     EXPECT_EQ(read_error(R"({"name":"x","retry":{"cuont":1}})"),
               "retry.cuont is not a known member");
     EXPECT_EQ(read_error(R"({"name":"x","retry":[]})"), "retry must be an object, not an array");

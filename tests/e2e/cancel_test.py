@@ -86,8 +86,11 @@ class Cancel(harness.ServerCase):
         self.assert_error(self.server.request("DELETE", "/v2/events/" + event["eventId"]), 409, "CONFLICT",
                           "no delivery")
         self.assert_error(self.server.request("DELETE", "/v2/events/nope"), 404, "NOT_FOUND")
+
+    def test_a_scheduled_event_that_nobody_wants_is_cancelled_all_the_same(self):
         nobody = self.server.send_event(self.unique("nobody."), scheduledAt=self.later(3600))
-        self.cancel(nobody["eventId"], 409)
+        self.assertEqual(self.cancel(nobody["eventId"])["cancelled"], 0)
+        self.assertIn("cancelled already", self.cancel(nobody["eventId"], 409)["error"]["message"])
 
     def test_which_source_is_meant(self):
         pattern, name = self.unique("src."), self.unique("e")

@@ -120,6 +120,9 @@ class Events(harness.ServerCase):
         mixed = [{"eventId": good, "pattern": "at.a"}, {"payload": {}}]
         reply = self.server.post("/v2/events?atomic=1", mixed)
         self.assertEqual(reply.status, 400, reply)
+        self.assertIn("nothing was taken: entry 1: ", reply.json()["error"]["message"])
+        worse = self.server.post("/v2/events?atomic=1", [*mixed, {"payload": 1}]).json()["error"]["message"]
+        self.assertIn("nothing was taken: 2 entries are refused; the first, entry 1: ", worse)
         self.assertEqual(self.server.get(f"/v2/events/{good}").status, 404)
         self.accepted(self.server.post("/v2/events?atomic=1", [
             {"eventId": good, "pattern": "at.a"}, {"eventId": other, "pattern": "at.b"}]), 2)

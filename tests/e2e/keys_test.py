@@ -171,6 +171,8 @@ class Rights(KeyedCase):
         self.assertEqual(self.ask(key["key"], "GET", "/v2/events").status, 403)
         bad = self.server.post("/v2/keys", {"scopes": ["events:fly"]})
         self.assert_error(bad, 400, "VALIDATION_ERROR", "scopes")
+        none = self.server.post("/v2/keys", {"role": "viewer", "scopes": []})
+        self.assert_error(none, 400, "VALIDATION_ERROR", "scopes is empty")
         changed = self.server.request("PATCH", f"/v2/keys/{key['id']}", {"role": "viewer", "scopes": None})
         self.assertEqual(changed.status, 200, changed)
         self.assertEqual(self.ask(key["key"], "GET", "/v2/events").status, 200)

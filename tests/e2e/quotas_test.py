@@ -9,6 +9,7 @@ import json
 import os
 import re
 import threading
+import unittest
 
 import harness
 from keyed import KeyedCase
@@ -223,6 +224,27 @@ class WithoutAKey(KeyedCase):
         self.assertIs(result["ok"], False)
         self.assertIn("storedBytes", result["why"])
         self.assertEqual(ask("GET", "/v2/events?pattern=quota.emitted").json()["items"], [])
+
+
+class LocalMode(unittest.TestCase):
+    """While no key exists everybody is the tenant `default`, with its quotas."""
+
+    def server(self, *settings):
+        server = harness.Server([part for one in settings for part in ("--set", one)], shards=1)
+        self.addCleanup(server.close)
+        return server.start()
+
+    def test_events_and_bytes_a_second(self):
+        server = self.server("quota.events_per_second=5", "quota.bytes_per_second=2000")
+        event = {"pattern": "quota.local", "payload": {}}
+        for body, quota in (([event] * 6, "eventsPerSecond"),
+                            ({**event, "payload": "x" * 3000}, "bytesPerSecond")):
+            reply = server.post("/v2/events", body)
+            self.assertEqual(reply.status, 429, reply)
+            self.assertEqual(reply.json()["error"]["details"]["violatedPolicies"], [quota])
+            self.assertGreaterEqual(int(reply.headers["retry-after"]), 1)
+        self.assertEqual(server.post("/v2/events", [event] * 5).status, 202)
+        server.stop()
 
 
 class Retention(KeyedCase):

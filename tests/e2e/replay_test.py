@@ -42,6 +42,18 @@ class Replays(harness.ServerCase):
             f"return function(e, ctx) sdk.kv.incr('{key}', e.payload.n) sdk.kv.incr('{key}count') {extra} end")
         return self.server.subscribe(pattern, script)
 
+    def test_it_begins_only_with_as_many_as_are_expected(self):
+        pattern = self.unique("expect.")
+        self.load(pattern, 30)
+        subscription = self.counting(pattern, self.unique("k"))
+        body = {"pattern": pattern, "subscriptionIds": [subscription], "expect": 29}
+        refused = self.server.post("/v2/replays", body)
+        self.assert_error(refused, 409, "CONFLICT", "30 events")
+        self.assertEqual([r for r in self.server.get("/v2/replays").json()["items"]
+                          if r["request"].get("pattern") == pattern], [])
+        self.assertEqual(self.server.post("/v2/replays", {**body, "expect": 30}).status, 202)
+        self.assert_error(self.server.post("/v2/replays", {**body, "expect": -1}), 400, "VALIDATION_ERROR", "expect")
+
     def test_a_pattern_to_one_new_handler(self):
         pattern, old, new = self.unique("rp."), self.unique("k"), self.unique("k")
         self.counting(pattern, old)

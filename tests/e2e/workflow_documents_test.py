@@ -75,6 +75,18 @@ class Documents(KeyedCase):
         self.assertEqual(self.change("DELETE", name, None).status, 200)
         self.assert_error(self.server.get(f"/v2/workflows/{name}"), 404, "NOT_FOUND")
 
+    def test_one_without_an_id_gets_one(self):
+        made = self.server.post("/v2/workflows", {"steps": [STEP]})
+        self.assertEqual(made.status, 201, made)
+        name = made.json()["id"]
+        self.assertTrue(name.startswith("wf_"), name)
+        self.assertEqual(self.server.get(f"/v2/workflows/{name}").json()["steps"][0]["id"], STEP["id"])
+        other = self.server.post("/v2/workflows", {"steps": [STEP]}).json()["id"]
+        self.assertNotEqual(name, other, "each its own")
+        self.assertEqual(self.change("PUT", name, {"steps": [dict(STEP, duration="9m")]}).json()["version"], 2)
+        bad = self.server.post("/v2/workflows", b'{"steps": [{"type": "sleep"}]}')
+        self.assert_error(bad, 400, "VALIDATION_ERROR", "steps")
+
     def test_a_dry_run_makes_nothing(self):
         name = self.unique("dry")
         body = {"id": name, "steps": [STEP]}

@@ -134,20 +134,25 @@ public:
         progress.scanned = 7;
         return progress;
     }
-    core::Status cancel_replay(core::TenantId tenant, std::string_view id) override {
+    core::Status cancel_replay(core::TenantId tenant, std::string_view id,
+                               const Beside& beside) override {
         if (auto found = replay(tenant, id); !found) return core::fail(found.error());
         cancelled = true;
-        return {};
+        store::RowBatch batch;
+        beside(batch);
+        return database().write_now(batch);
     }
     core::Result<ReplayPage> replays(core::TenantId tenant, std::string_view,
                                      std::size_t) override {
         return ReplayPage{{*replay(tenant, "rp_1")}, {}};
     }
     core::Status replay_dead_letters(const std::vector<store::DeadLetterKey>& keys,
-                                     double per_second) override {
+                                     double per_second, const Beside& beside) override {
         redriven = std::move(keys);
         redriven_per_second = per_second;
-        return {};
+        store::RowBatch batch;
+        beside(batch);
+        return database().write_now(batch);
     }
     std::optional<std::int64_t> redrive_due_us(const store::DeadLetterKey& key) override {
         const bool asked = std::find(redriven.begin(), redriven.end(), key) != redriven.end();

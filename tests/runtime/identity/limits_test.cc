@@ -63,6 +63,21 @@ TEST_F(LimitsTest, WhatDoesNotFitWholeIsNotTakenInPart) {
     EXPECT_TRUE(take(10, 100)) << "the key's events were given back";
 }
 
+// The local mode once passed every quota by.
+TEST_F(LimitsTest, WhoeverComesWhileNoKeyExistsHasTheTenantsQuotas) {
+    TenantHolder everybodys;
+    Principal local;
+    EXPECT_TRUE(take_quota(local, 1'000'000, 1'000'000, now));
+    local.local_tenant = &everybodys;
+    EXPECT_TRUE(take_quota(local, 1'000'000, 1'000'000, now));
+    everybodys.meter.events.set_rate(10);
+    EXPECT_TRUE(take_quota(local, 10, 0, now));
+    const auto refused = take_quota(local, 1, 0, now);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().field, "eventsPerSecond");
+    EXPECT_NE(refused.error().message.find("the tenant may send 10"), std::string::npos);
+}
+
 TEST_F(LimitsTest, WhatIsToBeStoredFindsRoomInWhatTheTenantMayHave) {
     std::atomic<std::int64_t> stored{90};
     principal.key->tenant->stored = &stored;

@@ -151,6 +151,8 @@ TEST_F(RegistryTest, SubscriptionBodiesAreCheckedByName) {
          "retry.maxRetries is -1; it must be between 0 and 100"},
         {R"({"pattern":"a","retry":{"backoffFactor":"x"},)" + executor + "}",
          "retry.backoffFactor must be a number between 1 and 100"},
+        {R"({"pattern":"a","executor":{"type":"webhook","url":"https://a.example/","ratePerSecond":2e9}})",
+         "executor.ratePerSecond is 2e9; it must be a number between 0.001 and 100000"},
         {R"({"pattern":"a","priority":"high",)" + executor + "}",
          "priority must be a whole number between -2147483648 and 2147483647"},
         {R"({"pattern":"a","bogus":1,)" + executor + "}", "bogus is not a known member"},
@@ -563,6 +565,29 @@ TEST_F(RegistryTest, ASecretIsKeptAndNotShown) {
     EXPECT_EQ(document_kind<Secret>().show(*kept).find("hush"), std::string::npos);
     for (const std::string& audit : rows.audits)
         EXPECT_EQ(audit.find("hush"), std::string::npos) << audit;
+}
+
+// Whoever takes away what is not there was told that all is well, and nothing had changed.
+TEST_F(RegistryTest, APatchTakesNothingAwayThatItCanNot) {
+    auto& secrets = registry->table<Secret>();
+    ASSERT_TRUE(secrets.create({.tenant = kTenant}, R"({"name":"key","value":"v1"})"));
+    const auto refused = [&](auto& table, std::string_view id, std::string_view patch) {
+        const auto made = table.patch({.tenant = kTenant}, id, patch);
+        return made ? std::string("taken") : made.error().field + ": " + made.error().message;
+    };
+    EXPECT_EQ(refused(secrets, "key", R"({"value":null})"),
+              "value: value can not be taken away; give another one");
+    EXPECT_EQ(refused(secrets, "key", R"({"vlaue":null})"), "vlaue: vlaue is not a known member");
+    script();
+    ASSERT_TRUE(subscribe(R"(,"id":"u","retry":{"maxRetries":5},"filter":"$.a > 1")"));
+    auto& subscriptions = registry->table<Subscription>();
+    EXPECT_EQ(refused(subscriptions, "u", R"({"patern":null})"),
+              "patern: patern is not a known member");
+    EXPECT_EQ(refused(subscriptions, "u", R"({"retry":{"maxRetrys":null}})"),
+              "retry.maxRetrys: retry.maxRetrys is not a known member");
+    for (const char* fine : {R"({"filter":null})", R"({"filter":null,"filters":null})",
+                             R"({"retry":{"maxRetries":null}})", R"({"retry":null})"})
+        EXPECT_EQ(refused(subscriptions, "u", fine), "taken") << fine;
 }
 
 }  // namespace

@@ -289,8 +289,13 @@ TEST_F(SchedulerTest, BackfillsWhateverItsOwnRuleSays) {
     const auto schedule = create(R"("cron":"0 * * * *")");
     bool taken = false;
     const std::int64_t day_us = clock_.wall_us() - 24 * 3600 * kSecondUs;
-    scheduler_->backfill(schedule, {.after_us = day_us, .to_us = day_us + 3 * 3600 * kSecondUs},
-                         [&](core::Status&& status) { taken = status.has_value(); });
+    scheduler_->backfill(
+        schedule, {.after_us = day_us, .to_us = day_us + 3 * 3600 * kSecondUs},
+        [](store::RowBatch& rows) { rows.put_registry("told", "beside", 1, 0, "{}"); },
+        [&](core::Status&& status) {
+            taken = status.has_value();
+            EXPECT_TRUE(*database_->registry().get("told", "beside")) << "in the same commit";
+        });
     work();
     pass(200'000);
     EXPECT_TRUE(taken);
