@@ -1,14 +1,12 @@
 // The part of Orchestrator that begins what steps want done: by which executor, with what.
 #include "core/json_writer.h"
-#include "core/made_id.h"
 #include "core/timestamp.h"
 #include "runtime/event/tenant_names.h"
 #include "runtime/orchestrator/orchestrator.h"
 #include "runtime/orchestrator/orchestrator_host.h"
+#include "runtime/orchestrator/step_key.h"
 #include "runtime/workflow/asked.h"
 #include "store/log/log_reader.h"
-
-#include <xxhash.h>
 
 #include <algorithm>
 
@@ -19,23 +17,9 @@ using workflow::EffectKind;
 using workflow::Input;
 using workflow::StepOutcome;
 
-namespace {
-
-constexpr std::size_t kKeyBytesMax = 120;  // what executors have room for
-
-}  // namespace
-
-// The same over all attempts and restarts.
 std::string Orchestrator::key_of(const Run& run, const Effect& effect) {
     const workflow::Step& step = run.workflow->definition.steps[effect.step];
-    std::string key = run.head.run.id + ":" + step.id + ":" + std::to_string(effect.iteration);
-    if (effect.kind == EffectKind::kUndo) key += ":undo";
-    if (key.size() <= kKeyBytesMax) return key;
-    const XXH128_hash_t hash = XXH3_128bits(key.data(), key.size());
-    std::string out = "wk_";
-    core::append_id_digits(out, hash.high64, 13);
-    core::append_id_digits(out, hash.low64, 13);
-    return out;
+    return step_key(run.head.run.id, step.id, effect.iteration, effect.kind == EffectKind::kUndo);
 }
 
 void Orchestrator::perform(Run& run, const std::vector<Effect>& effects) {
