@@ -1,11 +1,12 @@
-// What: a reader of one queue and a writer to one exchange of AMQP 0-9-1 (RabbitMQ), by librabbitmq,
-//       which is fenced in here. The library waits where it writes, and beats its heart only while
-//       somebody calls it: a thread of its own does so, and what it has for us lies in boxes.
-// Threads: one owner, and one thread of each connection. Lifetime: what a connection is made of ends
-//          on the closing thread, which outlives it.
+// What: a reader of one queue and a writer to one exchange of AMQP 0-9-1 (RabbitMQ), by
+//       librabbitmq, which is fenced in here. The library waits where it writes, and beats its
+//       heart only while somebody calls it: a thread of its own does so, and what it has for us
+//       lies in boxes.
+// Threads: one owner, and one thread of each connection. Lifetime: what a connection is made of
+//          ends on the closing thread, which outlives it.
 // Limits: as many unacknowledged messages as PeerDeps::read_ahead_bytes hold, by what messages have
-//         had so far; kAmqpPrefetchMax at most, kAmqpPrefetchMin in any case; of one that is too long
-//         for an event its beginning. A writer's box is bounded by its user.
+//         had so far; kAmqpPrefetchMax at most, kAmqpPrefetchMin in any case; of one that is too
+//         long for an event its beginning. A writer's box is bounded by its user.
 // Failure: error() says why it can not be used any more. What was on its way may have arrived.
 #pragma once
 

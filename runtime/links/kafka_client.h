@@ -1,12 +1,12 @@
 // What: a reader and a writer of one topic of Kafka, by librdkafka, which is fenced in here. The
 //       library connects by threads of its own, to addresses that the rules have judged each time;
-//       what it has for us waits in its queues, which are bounded and are looked at without waiting.
-//       No groups, nothing committed: where reading begins is said by whoever reads.
+//       what it has for us waits in its queues, which are bounded and are looked at without
+//       waiting. No groups, nothing committed: where reading begins is said by whoever reads.
 // Threads: one owner. What blocks (questions about the topic, the end) is done by another thread.
 // Lifetime: what it is made of ends on the closing thread, which outlives it. Texts of a message
 //           live until the next call of next().
-// Limits: PeerDeps::read_ahead_bytes are read ahead: three quarters in the library's queue, the rest an
-//         answer on its way (of each broker one).
+// Limits: PeerDeps::read_ahead_bytes are read ahead: three quarters in the library's queue, the
+//         rest an answer on its way (of each broker one).
 // Failure: error() says why it can not be used any more.
 #pragma once
 

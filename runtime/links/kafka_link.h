@@ -1,8 +1,8 @@
 // What: the source and the sink of Kafka. The source reads all partitions of a topic behind places
-//       that are ours; where it begins again, and where a partition has another leader, it reads the
-//       last message once more and looks whether it is still the same one. New partitions are read
-//       from their beginning. The sink writes with an idempotent producer, an event's partition key
-//       being the message's, and is done when all replicas that have to have it do.
+//       that are ours; where it begins again, and where a partition has another leader, it reads
+//       the last message once more and looks whether it is still the same one. New partitions are
+//       read from their beginning. The sink writes with an idempotent producer, an event's
+//       partition key being the message's, and is done when all replicas that have to have it do.
 // Threads: the links'. Lifetime: borrows PeerDeps' parts.
 // Limits: kKafkaPartitionsMax partitions; what the client reads ahead; kSinkTurnTexts under way.
 // Failure: what the brokers refuse is told as they say it. A partition that has gone back, a topic

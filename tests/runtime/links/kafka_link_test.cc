@@ -1,6 +1,6 @@
 // Goal: a source of Kafka reads each offset of each partition once, begins where it stood, and
-// stops where the topic is not the one it was; a sink answers each text once. Method: a reader and a
-// writer of the test in place of librdkafka's, a clock that is moved by hand.
+// stops where the topic is not the one it was; a sink answers each text once. Method: a reader and
+// a writer of the test in place of librdkafka's, a clock that is moved by hand.
 #include "runtime/links/kafka_link.h"
 
 #include "core/clock.h"
