@@ -363,6 +363,7 @@ class OnTwoDisks(PartitionCase):
         feed.stop()
         a.kill()
         shutil.rmtree(a.dir)
+        c.start()  # what an owner writes when it begins needs a second disk too
         b.own()
         self.check_ledger(b, set(feed.acked), None)
 
