@@ -32,12 +32,16 @@ void EdgeGrpc::open(io::StreamToken connection, const io::Peer& peer,
 }
 
 void EdgeGrpc::take(io::StreamToken connection, std::string_view bytes) {
-    Open* const open = find(connection.request);
+    Open* open = find(connection.request);
     if (!open || open->ended) return;
     open->taking = true;
     open->connection->take(bytes, context_.host.clock().monotonic_ns());
     open->taking = false;
     next_look_ns_ = std::min(next_look_ns_, open->connection->due_ns());
+    const bool kept = server_->keep_for_stream(connection, open->connection->held_bytes());
+    open = find(connection.request);  // it may have been cut off for its room
+    if (!open) return;
+    if (!kept) open->connection->free_room();
     send(*open);
 }
 
@@ -96,9 +100,13 @@ void EdgeGrpc::send(Open& open) {
         if (outcome != io::WriteOutcome::kOk) return;
         open.out.clear();
     }
-    if (!open.connection->over()) return;
-    open.ended = true;
-    server_->end_stream(token);
+    if (open.connection->over()) {
+        open.ended = true;
+        server_->end_stream(token);
+        return;
+    }
+    // What its clients do not read may cost others their connections, or this one.
+    (void)server_->keep_for_stream(token, open.connection->held_bytes());
 }
 
 std::size_t EdgeGrpc::do_work() {
