@@ -32,7 +32,9 @@ class Host:
                       '[engine]\ndrain_timeout = "5s"\n[backup]\ndir = "/"\n%s' % (key, config)}
         self.process = None
         self.status = {}
-        self.heard = []  # (monotonic, status), of changes of role
+        self.heard = []  # (monotonic, role), of its changes
+        self.heard_at = 0.0
+        self.held = False  # whoever starts what has ended again leaves it alone
 
     def start(self):
         with open(self.log_path, "ab") as log:
@@ -48,6 +50,7 @@ class Host:
         for line in process.stdout:
             status = json.loads(line)
             if process is self.process:
+                self.heard_at = time.monotonic()
                 if status.get("role") != self.status.get("role"):
                     self.heard.append((time.monotonic(), status["role"]))
                 self.status = status
