@@ -42,8 +42,9 @@ function(millrace_collect target)
 endfunction()
 
 set(millrace_archives "")
-# Of RocksDB's own parts the last ones.
-foreach(name IN ITEMS rocksdb hs uring lz4 zstd xxhash snappy bz2)
+# Of RocksDB's own parts the last one; bzip2 stays shared: dpkg itself needs it everywhere, and Debian's policy
+# wants no copies of it.
+foreach(name IN ITEMS rocksdb hs uring lz4 zstd xxhash snappy)
     find_library(MILLRACE_ARCHIVE_${name} NAMES lib${name}.a)
     if(NOT MILLRACE_ARCHIVE_${name})
         message(STATUS "No millrace_packaged: lib${name}.a is not there")
@@ -67,4 +68,4 @@ set_target_properties(millrace_packaged PROPERTIES LINKER_LANGUAGE CXX)
 target_link_options(millrace_packaged PRIVATE -static-libstdc++ -static-libgcc -Wl,--allow-multiple-definition
     -Wl,--export-dynamic-symbol=_ZN7rocksdb6crc32c6ExtendEjPKcm)
 target_link_libraries(millrace_packaged PRIVATE
-    -Wl,--start-group ${millrace_own_files} ${millrace_archives} -Wl,--end-group ${millrace_others})
+    -Wl,--start-group ${millrace_own_files} ${millrace_archives} -Wl,--end-group ${millrace_others} bz2)

@@ -59,7 +59,7 @@ package_carried() {
         grep -q "^${pair%%:*}\." <<<"$needed" || echo "${pair#*:}"
     done
     # RocksDB's own.
-    grep -q '^librocksdb\.' <<<"$needed" || echo libsnappy-dev libbz2-dev
+    grep -q '^librocksdb\.' <<<"$needed" || echo libsnappy-dev
 }
 
 # package_tree BINARY FOLDER: everything but the service, as it will lie on the disk. SPEAKER, when
