@@ -275,6 +275,19 @@ class Sinks(KafkaCase):
             self.assertEqual(len({partition for partition, _ in found}), 1, key)
             self.assertEqual(len(found), 20)
 
+    def test_a_stream_writes_the_log_in_the_order_of_its_keys(self):
+        pattern, topic = self.unique("kafka.stream"), self.topic(4)
+        for n in range(300):
+            reply = self.server.post("/v2/events", {"pattern": pattern, "partitionKey": f"k{n % 3}", "payload": {"n": n}})
+            self.assertEqual(reply.status, 202, reply)
+        self.create(direction="out", type="kafka", mode="stream",
+                    config=self.config(topic, pattern=pattern, **{"from": "start"}))
+        harness.wait_until("all of them", lambda: len(self.kafka.read(topic)) == 300)
+        of_key = {}
+        for _, _, key, _, text in self.kafka.read(topic):
+            of_key.setdefault(key, []).append(json.loads(text)["payload"]["n"])
+        self.assertEqual(of_key, {f"k{k}": list(range(k, 300, 3)) for k in range(3)})
+
     def test_what_the_brokers_refuse_fails_alone(self):
         pattern = self.unique("kafka.large")
         id, topic = self.sink(pattern)
