@@ -5,6 +5,12 @@
 
 namespace millrace::io {
 
+namespace {
+
+constexpr std::size_t kHolesMin = 64;  // of places that are kept as they are left
+
+}  // namespace
+
 bool ClientRoom::Holder::fits_in_room(std::size_t more) const {
     if (room_.held_ == bytes_) return true;  // alone
     return !room_.closed_ && more <= room_.bytes_max_ && room_.held_ <= room_.bytes_max_ - more;
@@ -44,9 +50,14 @@ void ClientRoom::Holder::hold_in_room(std::size_t bytes) {
 
 void ClientRoom::Holder::stop_waiting() {
     if (wait_place_ == 0) return;
-    room_.waiting_[wait_place_ - 1] = nullptr;
+    std::vector<Holder*>& waiting = room_.waiting_;
+    waiting[wait_place_ - 1] = nullptr;
     wait_place_ = 0;
     --room_.waiting_count_;
+    // While it is closed many may come, wait and go.
+    if (waiting.size() < kHolesMin || waiting.size() < 2 * room_.waiting_count_) return;
+    waiting.erase(std::remove(waiting.begin(), waiting.end(), nullptr), waiting.end());
+    for (std::size_t i = 0; i < waiting.size(); ++i) waiting[i]->wait_place_ = i + 1;
 }
 
 void ClientRoom::Holder::leave_room() {

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -23,7 +24,10 @@ struct Client final : ClientRoom::Holder {
     void come(std::size_t bytes) { hold_in_room(bytes); }
     void leave() { leave_room(); }
     std::size_t held() const { return held_in_room(); }
-    void on_room() override { ++told; }
+    void on_room() override {
+        ++told;
+        if (order) order->push_back(this);
+    }
     std::int64_t stalled_since_ns() const override { return stalled_ns; }
     void cut_off() override {
         ++cuts;
@@ -31,6 +35,7 @@ struct Client final : ClientRoom::Holder {
     }
     std::int64_t stalled_ns = kNeverStalled;
     int told = 0, cuts = 0;
+    std::vector<const Client*>* order = nullptr;
 };
 
 class ClientRoomTest : public testing::Test {
@@ -62,6 +67,27 @@ TEST_F(ClientRoomTest, WhoFoundNoRoomIsToldOnceWhenHalfIsFree) {
     EXPECT_EQ(c_.told, 1);
     EXPECT_EQ(b_.told, 1);
     EXPECT_TRUE(c_.take(100));
+}
+
+TEST_F(ClientRoomTest, ManyThatWaitedAndWentLeaveTheOthersInTheirOrder) {
+    EXPECT_TRUE(a_.take(800));
+    EXPECT_TRUE(b_.take(200));
+    std::vector<const Client*> told, stayed;
+    std::vector<std::unique_ptr<Client>> clients;
+    for (int i = 0; i < 1000; ++i) {
+        Client& client = *clients.emplace_back(std::make_unique<Client>(room_));
+        client.order = &told;
+        EXPECT_FALSE(client.take(1));
+        if (i % 100 == 7) stayed.push_back(&client);
+    }
+    for (auto& client : clients) {
+        if (std::find(stayed.begin(), stayed.end(), client.get()) == stayed.end()) client.reset();
+    }
+    clients.emplace_back(std::make_unique<Client>(room_))->order = &told;
+    EXPECT_FALSE(clients.back()->take(1));
+    stayed.push_back(clients.back().get());
+    a_.give(800);
+    EXPECT_EQ(told, stayed);
 }
 
 TEST_F(ClientRoomTest, WhoStallsIsCutOffOnlyWhenOthersHaveWaitedForLong) {
