@@ -156,8 +156,20 @@ void write_texts(core::JsonWriter& json, std::span<const TextMember> members,
     }
 }
 
+// What has no line end stays one line whatever it is, as long as it is none of the empty ones,
+// which do not count: who reads it says what is wrong with it.
+bool is_line(std::string_view json) {
+    const std::size_t begin = json.find_first_not_of(" \t");
+    return begin != std::string_view::npos && json[begin] == '{' &&
+           json.find_first_of("\r\n") == std::string_view::npos;
+}
+
 core::Status append_line(std::string& lines, const SentEvent& event) {
-    if (!event.json.empty()) return append_object(lines, event.json, "json");
+    if (!event.json.empty()) {
+        if (!is_line(event.json)) return append_object(lines, event.json, "json");
+        lines.append(event.json);
+        return {};
+    }
     std::string payload;
     if (!event.payload.empty()) {
         if (auto flat = append_object(payload, event.payload, "payload"); !flat) return flat;

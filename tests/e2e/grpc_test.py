@@ -142,6 +142,8 @@ class Publish(GrpcCase, harness.ServerCase):
         one, other = self.one_ack(pb((12, text)), pb((12, json.dumps({"pattern": pattern, "color": 1}))))
         found = self.server.get("/v2/events/" + one["id"]).json()
         self.assertEqual((found["payload"], found["priority"]), ({"a": [1]}, 3))
+        two = self.one_ack(pb((12, '{"pattern":"%s"}{}' % pattern)), pb((12, '{"pattern":"%s"' % pattern)), event(pattern, {}))
+        self.assertEqual([o["code"] for o in two], ["VALIDATION_ERROR", "VALIDATION_ERROR", ""])
         posted = self.server.post("/v2/events", {"pattern": pattern, "color": 1}).json()["error"]
         self.assertEqual((other["code"], other["message"]), (posted["code"], posted["message"]))
 

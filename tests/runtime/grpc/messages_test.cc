@@ -98,6 +98,10 @@ TEST(Messages, AnEventAsJsonIsItsLine) {
     EXPECT_EQ(lines_of({text(12, "{\"pattern\":\n\"x\"}") + text(2, "left out")}).text,
               "{\"pattern\": \"x\"}\n");
     EXPECT_EQ(lines_of({text(12, "7")}).refused.at(0).error.field, "json");
+    EXPECT_EQ(lines_of({text(12, "{}\n{}")}).refused.at(0).error.field, "json");
+    EXPECT_EQ(lines_of({text(12, " \t")}).refused.at(0).error.field, "json");
+    EXPECT_EQ(lines_of({text(12, " {}{ "), text(2, "q")}).text, " {}{ \n{\"pattern\":\"q\"}\n")
+        << "its reader says what is wrong with it";
 }
 
 TEST(Messages, WhatDoesNotReadEndsTheCall) {
