@@ -144,9 +144,7 @@ void PartitionAgent::give_done() {
     if (!wants_append_ || answer_) return;
     if (done)
         answer_ = std::move(*done);
-    else if (!failure_.empty() && !is_under_way_)
-        answer_ = core::fail(core::ErrorCode::kUnavailable, failure_);
-    else if (ending_)
+    else if (ending_ || (!failure_.empty() && !is_under_way_))
         answer_ = core::fail(core::ErrorCode::kUnavailable, failure_);
     if (answer_) answered_.notify_all();
 }

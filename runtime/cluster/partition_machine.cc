@@ -587,11 +587,10 @@ void PartitionMachine::turn(std::int64_t now_ns) {
         if (wants_to_heal_) stream_.ask_last();
     }
     if (under_way_) {
-        Publication& out = *under_way_;
-        if (out.step == Step::kSending && now_ns - out.resent_ns >= options_.answer_ns)
-            look_for_it(now_ns);
-        else if (out.step == Step::kLooking && now_ns >= out.look_ns)
-            look_for_it(now_ns);
+        const Publication& out = *under_way_;
+        const bool late = out.step == Step::kSending ? now_ns - out.resent_ns >= options_.answer_ns
+                                                     : now_ns >= out.look_ns;
+        if (late) look_for_it(now_ns);
         return;
     }
     if (owner()) {
