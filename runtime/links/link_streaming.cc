@@ -71,10 +71,11 @@ std::size_t LinkAgent::stream(LinkRun& run) {
     std::size_t done = 0;
     if (sink.ready()) {
         if (run.try_at_ns <= now_ns) {
-            run.retry_ns = LinkRun::kRetryNsMin;
-            run.had_error = false;
             const std::uint64_t before = stream.lag();
-            (void)read_log(run);
+            if (read_log(run)) {
+                run.retry_ns = LinkRun::kRetryNsMin;
+                run.had_error = false;
+            }
             done += stream.lag() != before ? 1 : 0;
         }
         if (run.shaping == 0) {
