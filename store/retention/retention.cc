@@ -10,7 +10,6 @@
 #include "store/rows/keys.h"
 #include "store/rows/row_codec.h"
 
-
 #include <algorithm>
 #include <limits>
 #include <map>
