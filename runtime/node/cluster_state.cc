@@ -159,6 +159,7 @@ std::string Meta::json() const {
     std::string out;
     core::JsonWriter json(out);
     json.begin_object().field("version", 1).field("hashSeed", std::to_string(hash_seed));
+    json.field("generation", generation);
     json.field("partitionBy", partition_by).field("replicas", replicas);
     json.key("members").begin_array();
     for (const Member& one : members) {
@@ -193,6 +194,7 @@ core::Result<Meta> read_meta(std::string_view text) {
         return unreadable("META", "partitionBy");
     if (!take_member(*root, "replicas", replicas)) return unreadable("META", "replicas");
     out.replicas = replicas;
+    (void)take_member(*root, "generation", out.generation);
     if (!read_members(*root, out)) return unreadable("META", "members");
     if (!read_lists(*root, out)) return unreadable("META", "lists");
     if (!read_moves(*root, out)) return unreadable("META", "moves");

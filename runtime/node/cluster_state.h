@@ -41,7 +41,8 @@ struct Move {
 };
 
 struct Meta {
-    std::uint64_t revision = 0;  // its sequence in the stream; 0: it was never written
+    std::uint64_t revision = 0;    // its sequence in the stream; 0: it was never written
+    std::uint64_t generation = 0;  // how often its stream was lost, and it was written again
     std::uint64_t hash_seed = 0;
     std::string partition_by;
     std::size_t replicas = 0;
@@ -57,6 +58,11 @@ struct Meta {
     bool has_copy(std::size_t partition, std::string_view node) const;
     const Move* move_of(std::size_t partition) const;
 
+    // What was known later stays, whatever NATS says of the past.
+    bool is_older_than(const Meta& other) const {
+        return generation != other.generation ? generation < other.generation
+                                              : revision < other.revision;
+    }
     std::string json() const;  // without the revision
     bool operator==(const Meta&) const = default;
 };

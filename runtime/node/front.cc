@@ -81,6 +81,9 @@ Front::~Front() {
     for (auto& [id, passage] : passages_) client_->cancel(*passage);
     for (auto& [shown, judging] : judgings_) client_->cancel(*judging);
     for (auto& [name, making] : makings_) client_->cancel(*making);
+    for (auto& [id, asked] : metrics_) {
+        for (auto& one : asked) client_->cancel(*one);
+    }
     // Their last callbacks find everything of ours in its place.
     public_.reset();
     private_.reset();
@@ -208,6 +211,7 @@ std::size_t Front::do_work() {
     ended_.clear();
     ended_judgings_.clear();
     ended_makings_.clear();
+    ended_metrics_.clear();
     return done + tasks.size() + (changed ? 1 : 0);
 }
 
@@ -231,6 +235,16 @@ void Front::follow(const Routing& before) {
         for (TenantMaking* making : half_made) {
             client_->cancel(*making);
             making->failed(io::HttpExchange::Failure::kUnknown, "its owner is another one");
+        }
+        std::vector<MetricsAsking*> unanswered;
+        for (auto& [id, asked] : metrics_) {
+            for (auto& one : asked) {
+                if (one->partition == p && one->under_way()) unanswered.push_back(one.get());
+            }
+        }
+        for (MetricsAsking* one : unanswered) {
+            client_->cancel(*one);
+            one->failed(io::HttpExchange::Failure::kUnknown, "its owner is another one");
         }
         std::vector<Passage*> lost;
         for (auto& [id, passage] : passages_) {

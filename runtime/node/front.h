@@ -55,6 +55,7 @@ class Front final : public core::Agent, public PassageHost {
 public:
     static constexpr std::int64_t kHoldNs = 2'000'000'000;
     static constexpr std::int64_t kAgainNs = 20'000'000;
+    static constexpr std::size_t kMetricsAskedMax = 16;  // collectors at once
     static constexpr std::int64_t kSpreadNs = 500'000'000;
     static constexpr std::int64_t kJudgeNs = 1'000'000'000;
     static constexpr std::size_t kHeldMax = 4096;
@@ -126,6 +127,10 @@ private:
     // A change of a tenant's document reaches its partition too, sooner or later.
     void spread_changes(std::int64_t now_ns);
 
+    // ---- figures of the partitions that are owned here, together
+    void ask_metrics(Passage& passage);
+    void metrics_came(MetricsAsking& asking) override;
+
     // ---- PassageHost
     void passed(Passage& passage) override;
     void cut(Passage& passage, io::HttpExchange::Failure how) override;
@@ -160,6 +165,9 @@ private:
     std::map<std::string, std::unique_ptr<Judging>> judgings_;  // by what is shown
     std::map<std::string, std::unique_ptr<TenantMaking>> makings_;
     std::unordered_map<std::uint64_t, std::unique_ptr<Passage>> passages_;
+    // By who waits for them.
+    std::map<std::uint64_t, std::vector<std::unique_ptr<MetricsAsking>>> metrics_;
+    std::vector<std::vector<std::unique_ptr<MetricsAsking>>> ended_metrics_;
     // To passages, by listener, connection and request.
     std::unordered_map<std::uint64_t, std::uint64_t> streams_;
     std::uint64_t next_passage_ = 1;

@@ -7,6 +7,7 @@
 #include "runtime/identity/trusted_front.h"
 #include "runtime/node/cluster_state.h"
 #include "runtime/node/front.h"
+#include "runtime/node/metrics_merge.h"
 
 #include <algorithm>
 #include <array>
@@ -249,10 +250,52 @@ void Front::answer_cluster(Passage& passage) {
     ask_node(passage);
 }
 
+void Front::ask_metrics(Passage& passage) {
+    if (metrics_.size() >= kMetricsAskedMax) {
+        return answer(passage, core::Error(core::ErrorCode::kUnavailable,
+                                           "too many collectors ask for metrics at once")
+                                   .retry_after(1));
+    }
+    auto& asked = metrics_[passage.id()];
+    for (std::size_t p = 0; p < routing_->targets.size(); ++p) {
+        if (routing_->targets[p].where == Target::Where::kHere)
+            asked.push_back(std::make_unique<MetricsAsking>(*this, passage.id(), p));
+    }
+    const HeaderList none;
+    const std::array<std::pair<std::string_view, std::string_view>, 3> own = {
+        {{"Host", "localhost"},
+         {identity::kFrontTokenHeader, settings_.token},
+         {identity::kFrontPrincipalHeader, own_principal_}}};
+    const std::string head = forward_head(
+        {.method = io::Method::kGet, .target = "/metrics", .headers = &none, .own = own});
+    for (const auto& one : asked)
+        one->over = !client_->start(*one, routing_->targets[one->partition].address, head, {});
+    MetricsAsking nothing(*this, passage.id(), 0);
+    metrics_came(nothing);
+}
+
+void Front::metrics_came(MetricsAsking& asking) {
+    asking.over = true;
+    const auto found = metrics_.find(asking.waiting);
+    if (found == metrics_.end()) return;
+    const auto& asked = found->second;
+    if (!std::all_of(asked.begin(), asked.end(), [](const auto& one) { return one->over; })) return;
+    MetricsMerge merge;
+    for (const auto& one : asked) {
+        if (one->good) merge.add(one->partition, one->body);
+    }
+    const auto waits = passages_.find(asking.waiting);
+    if (waits != passages_.end()) {
+        answer_text(*waits->second, 200, "text/plain; version=0.0.4",
+                    routing_->metrics + merge.text());
+    }
+    ended_metrics_.push_back(std::move(found->second));
+    metrics_.erase(found);
+}
+
 void Front::ask_node(Passage& passage) {
     constexpr std::string_view kPartitions = "/v2/cluster/partitions/";
-    if (passage.path == "/metrics")
-        return answer_text(passage, 200, "text/plain; version=0.0.4", routing_->metrics);
+    if (passage.path == "/metrics") return ask_metrics(passage);
     if (passage.method == io::Method::kGet) {
         if (passage.path == "/v2/cluster")
             return answer_text(passage, 200, "application/json", routing_->cluster);

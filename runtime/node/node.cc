@@ -4,6 +4,8 @@
 #include "runtime/node/child_settings.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <fstream>
 #include <utility>
 
 namespace millrace::runtime::node {
@@ -11,6 +13,34 @@ namespace millrace::runtime::node {
 Node::Node(Deps deps)
     : deps_(std::move(deps)), settings_(*deps_.settings), random_(deps_.seed ^ 0x6e6f6465) {
     since_ns_ = turned_ns_ = deps_.clock->monotonic_ns();
+    load_meta();
+}
+
+// The revision, and behind it META's text.
+void Node::load_meta() {
+    std::ifstream file(deps_.meta_file, std::ios::binary);
+    std::uint64_t revision = 0;
+    std::string text;
+    if (!(file >> revision) || !std::getline(file >> std::ws, text)) return;
+    auto meta = read_meta(text);
+    if (!meta) {
+        deps_.log->warn("cluster: what was kept of META does not read",
+                        {{"file", deps_.meta_file}, {"error", meta.error().message}});
+        return;
+    }
+    meta_ = std::move(*meta);
+    meta_->revision = revision;
+    made_ns_ = turned_ns_;
+}
+
+void Node::keep_meta() const {
+    if (deps_.meta_file.empty()) return;
+    const std::string part = deps_.meta_file + ".part";
+    std::ofstream file(part, std::ios::binary | std::ios::trunc);
+    file << meta_->revision << "\n" << meta_->json() << "\n";
+    file.close();
+    if (!file || std::rename(part.c_str(), deps_.meta_file.c_str()) != 0)
+        deps_.log->warn("cluster: META could not be kept", {{"file", deps_.meta_file}});
 }
 
 std::string Node::new_id() { return core::make_id("move_", random_, 12); }
@@ -101,7 +131,13 @@ void Node::take_news(std::int64_t now_ns) {
                 break;
             case BusNews::What::kClosed: break;
             case BusNews::What::kMeta: take_meta(std::move(news->meta)); break;
-            case BusNews::What::kNoMeta: no_meta_ = true; break;
+            case BusNews::What::kNoMeta:
+                if (initialized() && !no_meta_)
+                    deps_.log->error(
+                        "cluster: META is gone from NATS; what was known goes on, and can be "
+                        "written again: millrace cluster init --restore");
+                no_meta_ = true;
+                break;
             case BusNews::What::kWritten:
                 writing_ = false;
                 if (making_ && making_->written) {
@@ -140,14 +176,14 @@ void Node::take_news(std::int64_t now_ns) {
 }
 
 void Node::take_meta(Meta&& meta) {
-    if (meta_ && meta.revision < meta_->revision) {
+    if (meta_ && meta.is_older_than(*meta_)) {
         // NATS has gone back, or answers from the past: what was known stays true.
         deps_.log->warn("cluster: META has gone back; what was known is kept",
                         {{"known", static_cast<std::int64_t>(meta_->revision)},
                          {"read", static_cast<std::int64_t>(meta.revision)}});
         return;
     }
-    const bool is_new = !meta_ || meta.revision != meta_->revision;
+    const bool is_new = !meta_ || meta_->is_older_than(meta);
     if (!meta_ && meta.initialized() &&
         meta.partitions() != static_cast<std::size_t>(deps_.config->cluster.partitions))
         deps_.log->warn("cluster: it was made with another number of partitions; that one counts",
@@ -157,6 +193,7 @@ void Node::take_meta(Meta&& meta) {
     meta_ = std::move(meta);
     no_meta_ = false;
     if (!is_new) return;
+    keep_meta();
     const Member* own = meta_->member(settings_.node);
     if (!own) return;
     if (own->incarnation == deps_.incarnation) {

@@ -51,6 +51,8 @@ public:
         // New views go there.
         std::function<void(RoutingRef)> publish;
         const FrontFigures* figures = nullptr;
+        // What META said last is kept there: a node goes on by it while NATS has lost it.
+        std::string meta_file;
     };
     explicit Node(Deps deps);
 
@@ -83,6 +85,8 @@ private:
     void hear();
     void take_news(std::int64_t now_ns);
     void take_meta(Meta&& meta);
+    void keep_meta() const;
+    void load_meta();
     void take_own_name(const Heartbeat& said);
     void beat();
     void decide();
@@ -99,6 +103,7 @@ private:
     void take_orders();
     void take_order(NodeOrder&& order);
     void begin_cluster(NodeOrder&& order);
+    void restore_meta(NodeOrder&& order);
     void go_on_making(const BusNews& news);
     void order_move(NodeOrder&& order, std::size_t partition);
     void order_heal(NodeOrder&& order, std::size_t partition);

@@ -57,6 +57,15 @@ bool read_nodes(std::string_view body, std::vector<std::string>& out) {
     return !out.empty() && out.size() <= kMembersMax;
 }
 
+// {"restore":true}
+bool is_restore(std::string_view body) {
+    core::JsonDom dom;
+    auto root = dom.parse(body);
+    core::JsonElement member;
+    bool restore = false;
+    return root && root->find("restore", member) && member.get(restore) && restore;
+}
+
 bool read_index(std::string_view text, std::size_t& out) {
     const auto read = std::from_chars(text.data(), text.data() + text.size(), out);
     return !text.empty() && read.ec == std::errc() && read.ptr == text.data() + text.size();
@@ -119,6 +128,7 @@ void Node::take_order(NodeOrder&& order) {
 
 void Node::begin_cluster(NodeOrder&& order) {
     std::vector<std::string> nodes;
+    if (is_restore(order.body)) return restore_meta(std::move(order));
     if (initialized())
         return refuse_order(order, core::ErrorCode::kConflict, "the cluster has been made already");
     if (making_)
@@ -170,6 +180,26 @@ void Node::begin_cluster(NodeOrder&& order) {
             cluster::stream_config(stream, cluster::stream_subject(settings_.cluster, p), replicas,
                                    static_cast<std::uint64_t>(cluster.log_bytes)));
     }
+}
+
+// A person says that NATS has lost it: what this node knew last is written again.
+void Node::restore_meta(NodeOrder&& order) {
+    if (!initialized() || !no_meta_ || making_) {
+        return refuse_order(order, core::ErrorCode::kConflict,
+                            "there is nothing to restore: META is in NATS, or this node never knew "
+                            "it, or it is being written");
+    }
+    Making making;
+    making.meta = *meta_;
+    ++making.meta.generation;
+    making.order = std::move(order);
+    const std::string name = "MR-" + settings_.cluster + "-META";
+    making.missing.insert(name);
+    making_ = std::move(making);
+    const auto replicas = static_cast<std::uint32_t>(
+        std::min<std::int64_t>(kNatsReplicasMax, std::int64_t(settings_.nats.size())));
+    deps_.bus->make_stream(name, cluster::stream_config(name, "mr." + settings_.cluster + ".meta",
+                                                        replicas, kMetaLogBytes));
 }
 
 void Node::go_on_making(const BusNews& news) {

@@ -11,6 +11,8 @@
 #include "runtime/server/data_folder.h"
 #include "runtime/server/descriptors.h"
 #include "runtime/server/last_words.h"
+#include "runtime/server/life_watch.h"
+#include "runtime/server/service_notify.h"
 #include "runtime/server/signals.h"
 
 #include <algorithm>
@@ -120,6 +122,7 @@ core::Result<std::unique_ptr<Parts>> build(const core::Config& config, const Nod
     deps.seed = random_number();
     deps.publish = [&p](RoutingRef routing) { p.front->use(std::move(routing)); };
     deps.figures = &p.front->figures();
+    deps.meta_file = config.data.dir + "/meta.json";
     p.node = std::make_unique<Node>(std::move(deps));
     p.desk.node = p.node.get();
     p.front_thread = std::make_unique<core::AgentThread>(*p.front, core::AgentThread::kNotPinned);
@@ -190,10 +193,22 @@ int run_node(const core::Config& config, const ServeOptions& options) {
     log.info(
         "serving as a node of a cluster",
         {{"cluster", settings->cluster}, {"node", settings->node}, {"http", p.front->address()}});
+    const ServiceNotify notify = ServiceNotify::from_environment();
+    LifeWatch life(notify, {{"front", [&p] { return p.front_thread->turns(); }, {}}}, log,
+                   clock.monotonic_ns());
+    const std::string status = "serving " + p.front->address();
+    notify.ready(status);
     while (end_signals() == 0 && p.node->fatal().empty()) {
         p.node->turn();
         p.sleep();
+        life.look(clock.monotonic_ns());
+        if (!take_hangup()) continue;
+        log.warn("a node of a cluster takes up a configuration at its start only");
+        notify.reloading(clock.monotonic_ns() / 1000);
+        notify.ready(status);
     }
+    notify.stopping("draining");
+    notify.extend(kEndNs / 1000 + 5'000'000, "draining");
     const std::string why = p.node->fatal();
     if (!why.empty()) log.error("the node ends: " + why);
     end_node(p, clock, log);

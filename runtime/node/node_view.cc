@@ -89,6 +89,7 @@ std::string Node::cluster_text(const View& now) const {
     const Meta& meta = *now.meta;
     json.begin_object().field("name", settings_.cluster).field("node", settings_.node);
     json.field("initialized", initialized()).field("revision", meta.revision);
+    json.field("metaGone", initialized() && no_meta_);
     json.field("partitionBy", meta.partition_by).field("replicas", meta.replicas);
     json.field("ack", deps_.config->cluster.ack);
     json.key("nats").begin_object().field("connected", deps_.bus->open());

@@ -24,6 +24,7 @@ namespace millrace::runtime::node {
 class Passage;
 class Judging;
 class TenantMaking;
+class MetricsAsking;
 
 class PassageHost {
 public:
@@ -39,6 +40,7 @@ public:
     virtual io::HttpClient& client() = 0;
     virtual void judged(Judging& judging) = 0;
     virtual void tenant_made(TenantMaking& making) = 0;
+    virtual void metrics_came(MetricsAsking& asking) = 0;
 };
 
 class Passage final : public io::HttpExchange {
@@ -158,6 +160,30 @@ public:
     std::vector<std::uint64_t> waiting;
     bool has_document = false;
     int status = 0;
+    std::string body;
+
+private:
+    PassageHost& host_;
+};
+
+// GET /metrics of a partition that is owned here; for one who waits for those of all.
+class MetricsAsking final : public io::HttpExchange {
+public:
+    MetricsAsking(PassageHost& host, std::uint64_t passage, std::size_t where)
+        : waiting(passage), partition(where), host_(host) {}
+
+    void answer_head(const io::AnswerHead& head) override { good = head.status == 200; }
+    void answer_bytes(std::string_view bytes) override { body.append(bytes); }
+    void answer_end() override { host_.metrics_came(*this); }
+    void failed(Failure /*how*/, std::string_view /*why*/) override {
+        good = false;
+        host_.metrics_came(*this);
+    }
+
+    const std::uint64_t waiting;
+    const std::size_t partition;
+    bool good = false;
+    bool over = false;
     std::string body;
 
 private:

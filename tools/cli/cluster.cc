@@ -152,9 +152,16 @@ void add_cluster_commands(CLI::App& app, CliContext& context) {
 
     auto nodes = std::make_shared<std::vector<std::string>>();
     CLI::App* init = cluster->add_subcommand("init", "Make the cluster, of nodes that are running");
-    init->add_option("node", *nodes, "each node that is to have copies")->required();
-    init->callback([&context, nodes] {
-        context.action = [&context, nodes] { return make_cluster(context, *nodes); };
+    auto restore = std::make_shared<bool>(false);
+    init->add_option("node", *nodes, "each node that is to have copies");
+    init->add_flag("--restore", *restore,
+                   "NATS has lost what the cluster is: write again what this node knows of it");
+    init->callback([&context, nodes, restore] {
+        context.action = [&context, nodes, restore] {
+            if (*restore == !nodes->empty()) return context.usage("name the nodes, or --restore");
+            if (*restore) return send_order(context, "POST", "/init", R"({"restore":true})");
+            return make_cluster(context, *nodes);
+        };
     });
 
     CLI::App* status =

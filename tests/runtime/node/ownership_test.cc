@@ -198,6 +198,7 @@ TEST_F(Ownership, ADrainedOnlyCopyIsMadeElsewhereFirst) {
 
 TEST_F(Ownership, MetaAndHeartbeatsComeBackAsTheyWere) {
     meta.hash_seed = ~std::uint64_t{0};
+    meta.generation = 3;
     meta.moves.push_back({"m1", 2, "b"});
     meta.members[1].draining = true;
     const auto read = read_meta(meta.json());
@@ -209,6 +210,16 @@ TEST_F(Ownership, MetaAndHeartbeatsComeBackAsTheyWere) {
     const auto again = read_heartbeat(said.json());
     ASSERT_TRUE(again) << again.error().message;
     EXPECT_EQ(again->json(), said.json());
+}
+
+TEST_F(Ownership, MetaOfAnEarlierGenerationIsOlderWhateverItsNumber) {
+    Meta later = meta;
+    meta.revision = 9;
+    later.revision = 8;
+    EXPECT_TRUE(later.is_older_than(meta));
+    later.generation = 1;
+    EXPECT_TRUE(meta.is_older_than(later));
+    EXPECT_FALSE(later.is_older_than(meta));
 }
 
 TEST_F(Ownership, WhatDoesNotReadIsToldWhere) {
