@@ -182,8 +182,30 @@ export interface Preview {
   matched: number;
   unreadable?: number;
   byPattern: { [name: string]: any }[];
+  otherPatterns?: number;
+  samples?: {
+    eventId: string;
+    pattern: string;
+  }[];
+  nearMisses?: {
+    condition: string;
+    count: number;
+    samples?: {
+      eventId: string;
+      pattern: string;
+    }[];
+  }[];
   gained?: number;
+  gainedSamples?: {
+    eventId: string;
+    pattern: string;
+  }[];
   lost?: number;
+  lostSamples?: {
+    eventId: string;
+    pattern: string;
+  }[];
+  indexed?: boolean;
 }
 export interface Execution {
   id: string;
@@ -291,6 +313,7 @@ export interface NewReplay {
   subscriptionIds: "all" | string[];
   pace?: string | number;
   newIds?: boolean;
+  expect?: number;
   dryRun?: boolean;
   scriptId?: string;
   scriptVersion?: number;
@@ -849,6 +872,7 @@ export interface EdgeFilters {
   all: boolean;
   patterns: string[];
   filters: { [name: string]: any }[];
+  traces?: boolean;
 }
 export interface GraphqlRequest {
   query: string;
@@ -873,7 +897,7 @@ export interface NewLink {
   id?: string;
   name?: string;
   direction: "in" | "out";
-  type: "file" | "redis" | "postgres-notify" | "nats" | "mqtt";
+  type: "file" | "redis" | "postgres-notify" | "nats" | "mqtt" | "kafka" | "amqp";
   config: {
     path?: string;
     host?: string;
@@ -886,6 +910,15 @@ export interface NewLink {
     subject?: string;
     topic?: string;
     clientId?: string;
+    qos?: number;
+    brokers?: string;
+    mechanism?: "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512";
+    tls?: boolean;
+    vhost?: string;
+    queue?: string;
+    ignoreMessageIds?: boolean;
+    exchange?: string;
+    routingKey?: string;
     connection?: string;
     channel?: string;
     field?: string;
@@ -893,16 +926,20 @@ export interface NewLink {
     from?: string;
     format?: "envelope" | "payload" | "text" | "fields";
     pattern?: string;
+    filter?: any;
   };
-  mode?: "executor";
+  mode?: "executor" | "stream";
+  transformScriptId?: string;
+  transform?: string;
 }
 export interface Link {
   id: string;
   name: string;
   direction: "in" | "out";
-  type: "file" | "redis" | "postgres-notify" | "nats" | "mqtt";
+  type: "file" | "redis" | "postgres-notify" | "nats" | "mqtt" | "kafka" | "amqp";
   config: { [name: string]: any };
-  mode?: string;
+  mode?: "executor" | "stream";
+  transformScriptId?: string;
   paused: boolean;
   version: number;
   createdAt: string;
@@ -916,6 +953,7 @@ export interface Link {
     taken?: number;
     duplicates?: number;
     rejected?: number;
+    leftOut?: number;
     missed?: number;
     gaps?: number;
     sent?: number;
@@ -937,7 +975,7 @@ export interface LinkTested {
   durationUs: number;
 }
 export interface NewWorkflow {
-  id: string;
+  id?: string;
   name?: string;
   steps: ({
     id: string;

@@ -280,8 +280,14 @@ _Preview = TypedDict("_Preview", {
 })
 _PreviewFurther = TypedDict("_PreviewFurther", {
     "unreadable": "int",
+    "otherPatterns": "int",
+    "samples": "List[Dict[str, Any]]",
+    "nearMisses": "List[Dict[str, Any]]",
     "gained": "int",
+    "gainedSamples": "List[Dict[str, Any]]",
     "lost": "int",
+    "lostSamples": "List[Dict[str, Any]]",
+    "indexed": "bool",
 }, total=False)
 
 class Preview(_Preview, _PreviewFurther):
@@ -437,6 +443,7 @@ _NewReplayFurther = TypedDict("_NewReplayFurther", {
     "filter": "str",
     "pace": "Union[str, float]",
     "newIds": "bool",
+    "expect": "int",
     "dryRun": "bool",
     "scriptId": "str",
     "scriptVersion": "int",
@@ -1179,8 +1186,11 @@ _EdgeFilters = TypedDict("_EdgeFilters", {
     "patterns": "List[str]",
     "filters": "List[Dict[str, Any]]",
 })
+_EdgeFiltersFurther = TypedDict("_EdgeFiltersFurther", {
+    "traces": "bool",
+}, total=False)
 
-class EdgeFilters(_EdgeFilters):
+class EdgeFilters(_EdgeFilters, _EdgeFiltersFurther):
     pass
 
 
@@ -1209,13 +1219,15 @@ class GraphqlResult(_GraphqlResultFurther):
 
 _NewLink = TypedDict("_NewLink", {
     "direction": "Literal['in', 'out']",
-    "type": "Literal['file', 'redis', 'postgres-notify', 'nats', 'mqtt']",
+    "type": "Literal['file', 'redis', 'postgres-notify', 'nats', 'mqtt', 'kafka', 'amqp']",
     "config": "Dict[str, Any]",
 })
 _NewLinkFurther = TypedDict("_NewLinkFurther", {
     "id": "str",
     "name": "str",
-    "mode": "Literal['executor']",
+    "mode": "Literal['executor', 'stream']",
+    "transformScriptId": "str",
+    "transform": "str",
 }, total=False)
 
 class NewLink(_NewLink, _NewLinkFurther):
@@ -1226,7 +1238,7 @@ _Link = TypedDict("_Link", {
     "id": "str",
     "name": "str",
     "direction": "Literal['in', 'out']",
-    "type": "Literal['file', 'redis', 'postgres-notify', 'nats', 'mqtt']",
+    "type": "Literal['file', 'redis', 'postgres-notify', 'nats', 'mqtt', 'kafka', 'amqp']",
     "config": "Dict[str, Any]",
     "paused": "bool",
     "version": "int",
@@ -1235,7 +1247,8 @@ _Link = TypedDict("_Link", {
     "status": "Dict[str, Any]",
 })
 _LinkFurther = TypedDict("_LinkFurther", {
-    "mode": "str",
+    "mode": "Literal['executor', 'stream']",
+    "transformScriptId": "str",
 }, total=False)
 
 class Link(_Link, _LinkFurther):
@@ -1262,10 +1275,10 @@ class LinkTested(_LinkTested):
 
 
 _NewWorkflow = TypedDict("_NewWorkflow", {
-    "id": "str",
     "steps": "List[Dict[str, Any]]",
 })
 _NewWorkflowFurther = TypedDict("_NewWorkflowFurther", {
+    "id": "str",
     "name": "str",
     "actions": "Dict[str, Any]",
     "error_handling": "Dict[str, Any]",
