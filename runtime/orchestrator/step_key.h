@@ -23,9 +23,9 @@ inline std::string step_key(std::string_view run, std::string_view step, std::ui
     std::string key(run);
     key.append(":").append(step).append(":").append(std::to_string(iteration));
     if (undo) key += ":undo";
-    // An id may hold what parts them: "a:b" and "c" must not be "a" and "b:c".
-    const bool clear = run.find(':') == std::string_view::npos &&
-                       step.find(':') == std::string_view::npos;
+    // Read from its end it is clear where the step's id does not hold what parts them; ids of runs
+    // do, and keep the keys that receivers know.
+    const bool clear = step.find(':') == std::string_view::npos;
     if (clear && key.size() <= kStepKeyBytesMax) return key;
     if (!clear) key.insert(0, std::to_string(run.size()) + ":" + std::to_string(step.size()) + ":");
     const XXH128_hash_t hash = XXH3_128bits(key.data(), key.size());
