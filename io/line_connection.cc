@@ -151,6 +151,7 @@ void LineConnection::cut_lines() {
     const std::size_t tail = used - complete;
     core::BufferRef lines = std::move(buffer_);
     searched_ = 0;
+    reserved_ = false;
     if (tail > 0) {
         // It is there already: where there is no room for more, it has just its own.
         const std::size_t wanted = std::max(next_capacity_, tail * 2);
@@ -186,7 +187,9 @@ core::BufferRef LineConnection::take_buffer(std::size_t bytes) {
 std::size_t LineConnection::usable_bytes() const { return asked_bytes_; }
 
 void LineConnection::count_buffer() {
-    const std::size_t bytes = buffer_ ? usable_bytes() : 0;
+    std::size_t bytes = buffer_ ? usable_bytes() : 0;
+    if (bytes == 0) reserved_ = false;
+    if (reserved_) bytes = std::max(bytes, server_.limits.line_bytes_max + kColdBytes);
     hold_in_room(bytes - std::min(bytes, kColdBytes));
 }
 
@@ -196,12 +199,16 @@ core::BufferRef LineConnection::next_buffer() {
     return take_buffer(next_capacity_);
 }
 
-// False: the line needs a larger buffer, and there is no room for one. Asked again in on_room().
+// A line that is longer than its buffer may become as long as lines may: it has room for all of
+// that, or waits. Many that each had some and wanted more would wait for each other. False: there
+// is none; asked again in on_room().
 bool LineConnection::make_room() {
     const std::size_t used = buffer_.size();
     if (used < usable_bytes()) return true;
     const std::size_t wanted = std::max(next_capacity_, used * 2);
-    if (!may_hold(wanted - used)) return false;
+    const std::size_t longest = server_.limits.line_bytes_max + kColdBytes;
+    if (!reserved_ && !may_hold(longest - std::min(longest, held_in_room()))) return false;
+    reserved_ = true;
     core::BufferRef larger = take_buffer(wanted);
     std::memcpy(larger.data(), buffer_.data(), used);
     larger.set_size(used);
@@ -502,7 +509,11 @@ void LineConnection::update() {
     } else if (!stream_.receiving()) {
         if (discarding_ && buffer_) buffer_.set_size(0);
         if (buffer_ && buffer_.size() == 0 && (discarding_ || next_capacity_ == 0)) buffer_ = {};
-        if (!buffer_) buffer_ = next_buffer();
+        if (!buffer_) {
+            reserved_ = false;
+            if (discarding_) next_capacity_ = kColdBytes;
+            buffer_ = next_buffer();
+        }
         if (make_room())
             stream_.receive_into(buffer_.data() + buffer_.size(), usable_bytes() - buffer_.size());
     }

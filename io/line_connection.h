@@ -116,6 +116,7 @@ private:
 
     core::BufferRef buffer_;       // being received into; begins with a line's first byte
     std::size_t asked_bytes_ = 0;  // for it: pools round up, and what is touched is what counts
+    bool reserved_ = false;        // has room for the longest line
     std::size_t searched_ = 0;     // bytes of it known to hold no line end
     std::size_t next_capacity_ = 0;
     std::uint64_t lines_ = 0;  // counted so far
