@@ -4,17 +4,23 @@
 Questions: resident memory after the start, split into pages of its own and pages of files (by
 /proc/PID/smaps), for the default profile and `edge`; and millions of events with ids of their own,
 each handled, in a control group that allows so much (version 1 or 2, where this process may make one;
-else by memory.max alone): rate, refusals, the most that was held, and whether all were handled.
-Budgets: idle 27 MiB, edge 20 MiB; 10 M events in 256 MiB, 2 M in 128 MiB, 1 M with edge in 64 MiB.
+else by memory.max alone): rate, refusals, the most that was held, whether all were handled and what
+`verify` says of the folder. With --unread: clients of event streams that never read, with large events,
+beside one that does and somebody who sends.
+Budgets: idle 27 MiB, edge 20 MiB; 10 M events in 256 MiB, 2 M in 128 MiB, 1 M with edge in 64 MiB; 1,500
+streams that nobody reads, with events of 500 KB, in 256 MiB.
 By hand: ten million events take minutes and gigabytes.
 
-    bench/memory.py [--idle] [--bounded EVENTS:MIB[:edge] ...] [--data-parent /tmp] [--mappings 12]
+    bench/memory.py [--idle] [--bounded EVENTS:MIB[:edge] ...] [--unread CLIENTS:KB:MIB[:edge] ...]
+                    [--data-parent /tmp] [--mappings 12]
 """
 import argparse
 import contextlib
 import http.client
 import json
 import os
+import resource
+import socket
 import subprocess
 import sys
 import tempfile
@@ -156,17 +162,104 @@ class Sender(threading.Thread):
             return
 
 
+def start_bounded(folder, mib, profile, enter):
+    command = [common.MILLRACE, "serve", "--listen", "127.0.0.1:0", "--socket", "", "--data",
+               os.path.join(folder, "data")]
+    command += ["--profile", profile] if profile else []
+    if enter is None or profile:
+        command += ["--set", f"memory.max={mib}MiB"]
+    with open(os.path.join(folder, "log"), "wb") as log:
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, preexec_fn=enter,
+                                env=common.clean_environment())
+
+
+def verified(folder):
+    done = subprocess.run([common.MILLRACE, "verify", "--data", os.path.join(folder, "data")],
+                          env=common.clean_environment(), capture_output=True, text=True)
+    return "verify: clean" if done.returncode == 0 else f"verify: {done.returncode} {done.stdout[-300:]}{done.stderr[-300:]}"
+
+
+def last_of_log(folder):
+    with open(os.path.join(folder, "log")) as log:
+        return log.read()[-2000:]
+
+
+def run_unread(clients, kib, mib, profile, parent):
+    """Streams that nobody reads; one that is read; one sender."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with tempfile.TemporaryDirectory(prefix="millrace-memory-", dir=parent) as folder, \
+            control_group(mib) as (enter, peak):
+        server = start_bounded(folder, mib, profile, enter)
+        asleep = []
+        try:
+            address = json.loads(server.stdout.readline())["http"]
+            host, port = address.rsplit(":", 1)
+            text = "x" * (kib << 10)
+            sent, longest = 0, 0.0
+
+            def send():
+                nonlocal sent, longest
+                began = time.monotonic()
+                while True:
+                    connection = http.client.HTTPConnection(address, timeout=60)
+                    connection.request("POST", "/v2/events", json.dumps(
+                        {"eventId": f"u{sent}", "pattern": "unread.event", "payload": {"n": sent, "text": text}}),
+                        {"Content-Type": "application/json"})
+                    status = connection.getresponse().status
+                    connection.close()
+                    if status == 202:
+                        break
+                    time.sleep(0.2)
+                sent += 1
+                longest = max(longest, time.monotonic() - began)
+
+            for _ in range(20):
+                send()
+            ask = b"GET /v2/events/stream?pattern=unread.event&from=beginning HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            # First: of more than 1,024 streams further ones are refused.
+            reader = socket.create_connection((host, int(port)), timeout=120)
+            reader.sendall(ask)
+            for _ in range(clients):
+                with contextlib.suppress(OSError):
+                    one = socket.create_connection((host, int(port)), timeout=30)
+                    one.sendall(ask)
+                    asleep.append(one)
+            opened = time.monotonic()
+            seen, tail = 0, b""
+            until = 0.0
+            while seen < 40 and server.poll() is None:
+                if sent < 40:
+                    send()
+                piece = reader.recv(1 << 20)
+                if not piece:
+                    break
+                seen += (tail + piece).count(b'"eventId": "u') - tail.count(b'"eventId": "u')
+                tail = piece[-16:]
+                until = time.monotonic() - opened
+            alive = server.poll() is None
+            streams = common.metric(address, "millrace_http_connections") if alive else 0
+            print(f"{clients:,} streams that nobody reads, {sent} events of {kib} KiB, {mib} MiB"
+                  f"{' (' + profile + ')' if profile else ''}: the server "
+                  f"{'lives' if alive else 'ended with ' + str(server.returncode)}; {len(asleep):,} connected, a reader had "
+                  f"{seen} events after {until:.1f} s, the slowest 202 took {longest:.2f} s; most resident "
+                  f"{status_kib(server.pid, 'VmHWM') / 1024:.0f} MiB, most of the group {peak() if peak else '-'} MiB, "
+                  f"short of memory {common.metric(address, 'millrace_memory_short_total') if alive else -1:.0f} times, "
+                  f"{streams:.0f} connections left", flush=True)
+            if not alive:
+                print(last_of_log(folder))
+        finally:
+            for one in asleep:
+                one.close()
+            common.end(server)
+            server.stdout.close()
+        print("  " + verified(folder), flush=True)
+
+
 def run_bounded(events, mib, profile, parent):
     with tempfile.TemporaryDirectory(prefix="millrace-memory-", dir=parent) as folder, \
             control_group(mib) as (enter, peak):
-        command = [common.MILLRACE, "serve", "--listen", "127.0.0.1:0", "--socket", "", "--data",
-                   os.path.join(folder, "data")]
-        command += ["--profile", profile] if profile else []
-        if enter is None or profile:
-            command += ["--set", f"memory.max={mib}MiB"]
-        with open(os.path.join(folder, "log"), "wb") as log:
-            server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, preexec_fn=enter,
-                                      env=common.clean_environment())
+        server = start_bounded(folder, mib, profile, enter)
         try:
             ready = json.loads(server.stdout.readline())
             address = ready["http"]
@@ -184,7 +277,7 @@ def run_bounded(events, mib, profile, parent):
             sent = time.monotonic() - began
             if server.poll() is not None:
                 print(f"{events:,} events in {mib} MiB: the server ended with {server.returncode}\n"
-                      + open(os.path.join(folder, "log")).read()[-2000:])
+                      + last_of_log(folder))
                 return
             for sender in senders:
                 if sender.error:
@@ -206,20 +299,28 @@ def run_bounded(events, mib, profile, parent):
         finally:
             common.end(server)
             server.stdout.close()
+        print("  " + verified(folder), flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--idle", action="store_true", help="only idle memory")
     parser.add_argument("--bounded", nargs="*", metavar="EVENTS:MIB[:PROFILE]")
+    parser.add_argument("--unread", nargs="*", metavar="CLIENTS:KB:MIB[:PROFILE]")
     parser.add_argument("--data-parent", default=None)
     parser.add_argument("--mappings", type=int, default=12, help="so many of the largest are shown")
     options = parser.parse_args()
-    if options.idle or options.bounded is None:
+    if options.idle or (options.bounded is None and options.unread is None):
         show_idle("default", (), options.mappings)
         show_idle("edge", ("--profile", "edge"), options.mappings)
     if options.idle:
         return
+    if options.unread is not None:
+        for row in options.unread or ["1500:500:256"]:
+            clients, kib, mib, profile = (row.split(":") + [""])[:4]
+            run_unread(int(clients), int(kib), int(mib), profile, options.data_parent)
+        if options.bounded is None:
+            return
     for row in options.bounded or ["10000000:256", "2000000:128", "1000000:64:edge"]:
         events, mib, profile = (row.split(":") + [""])[:3]
         run_bounded(int(events), int(mib), profile, options.data_parent)
