@@ -1,5 +1,5 @@
-// What: a script's run that waits, for a time or for answers, and what it needs to go on or to begin
-//       again.
+// What: a script's run that waits, for a time or for answers, and what it needs to go on or to
+//       begin again.
 // Threads: its lane's. Lifetime: as long as the executor waits for it; the lane outlives it.
 // Limits: those of the run (script_limits.h); how many there are says the executor's window.
 // Failure: none of its own.

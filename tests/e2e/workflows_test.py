@@ -99,7 +99,7 @@ class Definitions(WorkflowCase):
         step = {"id": "a", "type": "action", "action": "x"}
         for body, field in [
                 ({"id": "w", "steps": []}, "steps"),
-                ({"steps": [step]}, "id"),
+                ({"id": "", "steps": [step]}, "id"),
                 ({"id": "w", "steps": [dict(step, next_steps=["a"])]}, "steps[0].next_steps"),
                 ({"id": "w", "steps": [step, dict(step, id="b")]}, "steps[1].id"),
                 ({"id": "w", "steps": [dict(step, input="{{steps.z.q}}")]}, "steps[0].input"),
