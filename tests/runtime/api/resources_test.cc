@@ -412,14 +412,16 @@ TEST_F(ApiTest, BackupsStayInTheirFolder) {
     std::filesystem::create_directories(folder);
     std::filesystem::create_directory_symlink("/", folder + "/way-out");
     services->backups = folder;
-    for (const std::string& path :
-         {std::string("/tmp/elsewhere"), folder + "/../up", folder, folder + "/.",
-          folder + "/way-out/tmp/x", folder + "x", std::string("relative"), std::string()}) {
+    for (const std::string& path : {std::string("/tmp/elsewhere"), folder + "/../up", folder,
+                                    folder + "/.", folder + "/way-out/tmp/x", folder + "x",
+                                    std::string("rela/tive"), std::string(".."), std::string()}) {
         const ApiResponse answer = post("/v2/backups", R"({"path":")" + path + R"("})");
         EXPECT_EQ(answer.status, 400) << path << answer.body;
     }
     EXPECT_EQ(post("/v2/backups", R"({"path":")" + folder + R"(/a/../two"})").status, 201);
     EXPECT_TRUE(std::filesystem::exists(folder + "/two"));
+    EXPECT_EQ(post("/v2/backups", R"({"path":"named"})").status, 201) << "a name alone is in it";
+    EXPECT_TRUE(std::filesystem::exists(folder + "/named"));
     std::filesystem::remove_all(folder);
 }
 
