@@ -46,9 +46,14 @@ const TextMember* find_member(std::span<const TextMember> members, std::uint32_t
     return found == members.end() ? nullptr : &*found;
 }
 
+// Two looks for one byte each are quicker than one for both.
+bool has_line_end(std::string_view text) {
+    return text.find('\n') != std::string_view::npos || text.find('\r') != std::string_view::npos;
+}
+
 // JSON text without line ends, which may stand between its tokens only. False: in a text, too.
 bool append_flat(std::string& out, std::string_view json) {
-    if (json.find_first_of("\r\n") == std::string_view::npos) {
+    if (!has_line_end(json)) {
         out.append(json);
         return true;
     }
@@ -160,8 +165,7 @@ void write_texts(core::JsonWriter& json, std::span<const TextMember> members,
 // which do not count: who reads it says what is wrong with it.
 bool is_line(std::string_view json) {
     const std::size_t begin = json.find_first_not_of(" \t");
-    return begin != std::string_view::npos && json[begin] == '{' &&
-           json.find_first_of("\r\n") == std::string_view::npos;
+    return begin != std::string_view::npos && json[begin] == '{' && !has_line_end(json);
 }
 
 core::Status append_line(std::string& lines, const SentEvent& event) {
