@@ -51,7 +51,7 @@ class OwnServer(unittest.TestCase):
         self.assertGreater(found["batch"]["events"], 0)
 
     def test_failures_are_told(self):
-        run = bench("--data", os.path.join(self.folder, "none"))
+        run = bench("--data", os.path.join(harness.BINARY, "none"))
         self.assertEqual(run.returncode, 1)
         self.assertIn("no folder can be made", run.stderr)
         run = bench("--server", "127.0.0.1:1", "--seconds", "0.2")

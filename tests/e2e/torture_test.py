@@ -38,11 +38,11 @@ class TortureTest(unittest.TestCase):
         self.assertIn("acknowledged and lost", run.stdout)
 
     def test_a_folder_that_can_not_be_used_is_told(self):
-        run = subprocess.run([harness.BINARY, "torture", "--data", os.path.join(self.folder, "none")],
+        run = subprocess.run([harness.BINARY, "torture", "--data", os.path.join(harness.BINARY, "none")],
                              capture_output=True, text=True, timeout=60, env=harness.clean_environment())
         self.assertEqual(run.returncode, 1)
         self.assertIn("no folder can be made", run.stderr)
-        self.assertIn("No such file or directory", run.stderr)
+        self.assertIn("Not a directory", run.stderr)
 
     def test_a_server_that_can_not_begin_breaks_no_promise(self):
         # Without room for one more file the server refuses to start.
