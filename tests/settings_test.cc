@@ -67,7 +67,14 @@ Split split(const std::string& text) {
         } else if (text[i] == '\'' && i + 2 < text.size() && text[i + 2] == '\'') {
             i += 2;
             joins = false;
-        } else if (text[i] == '"' && (i == 0 || text[i - 1] != 'R')) {
+        } else if (text.compare(i, 2, "R\"") == 0) {
+            const std::size_t open = std::min(text.find('(', i), text.size() - 1);
+            const std::string close = ")" + text.substr(i + 2, open - i - 2) + "\"";
+            const std::size_t end = std::min(text.find(close, open), text.size() - close.size());
+            out.code += text.substr(i, end + close.size() - i);
+            i = end + close.size() - 1;
+            joins = false;
+        } else if (text[i] == '"') {
             std::string literal;
             for (++i; i < text.size() && text[i] != '"'; ++i) {
                 literal += text[i] == '\\' ? ' ' : text[i];

@@ -97,6 +97,9 @@ void EdgeHttp::pass_gate(const io::Request& request) {
             gate_.allowed = core::fail(std::move(principal.error()));
     }
     if (route && gate_.allowed) gate_.allowed = hold_edge(request, *route);
+    const identity::TrustedFront* front = identity_.authenticator().front();
+    if (front && gate_.allowed)
+        gate_.allowed = front->takes(request.method, host_.clock().monotonic_ns());
     if (!gate_.allowed) note_refusal(request, gate_.allowed.error());
 }
 

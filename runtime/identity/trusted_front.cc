@@ -181,6 +181,18 @@ std::string TrustedFront::answer_lines(const io::Request& request, const Princip
     return lines;
 }
 
+core::Status TrustedFront::takes(io::Method method, std::int64_t now_ns) const {
+    const bool reads =
+        method == io::Method::kGet || method == io::Method::kHead || method == io::Method::kOptions;
+    // Nothing is ordered by it: whoever is told a moment late waits a moment.
+    if (reads || !lease_until_ns_ || now_ns < lease_until_ns_->load(std::memory_order_relaxed))
+        return {};
+    return core::fail(core::Error(core::ErrorCode::kUnavailable,
+                                  "NATS has not answered this partition's owner for longer than "
+                                  "cluster.lease: nothing was taken; come again")
+                          .retry_after(1));
+}
+
 void TrustedFront::publish(std::shared_ptr<const KnownTenants> tenants) {
     const std::lock_guard lock(mutex_);
     tenants_ = std::move(tenants);

@@ -13,6 +13,8 @@
 #include "runtime/identity/holder.h"
 #include "runtime/identity/principal.h"
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -51,10 +53,13 @@ public:
 
     // `keys_live_here`: requests that name nobody are judged here by what they show.
     // `replicated`: what is told of events that are kept, as members of JSON.
-    TrustedFront(std::string token, bool keys_live_here, std::string replicated)
+    // `lease_until_ns`: until when the log is known to answer; null: nobody tells.
+    TrustedFront(std::string token, bool keys_live_here, std::string replicated,
+                 const std::atomic<std::int64_t>* lease_until_ns = nullptr)
         : token_(std::move(token)),
           keys_live_here_(keys_live_here),
-          replicated_(std::move(replicated)) {}
+          replicated_(std::move(replicated)),
+          lease_until_ns_(lease_until_ns) {}
 
     struct Asked {
         std::optional<Principal> principal;  // none: to be judged here
@@ -69,6 +74,9 @@ public:
 
     void publish(std::shared_ptr<const KnownTenants> tenants);
     std::string_view replicated() const { return replicated_; }
+    // What would be written waits for the log; while that does not answer, who asks is told so
+    // instead.
+    core::Status takes(io::Method method, std::int64_t now_ns) const;
 
 private:
     static constexpr std::size_t kRemembered = 4096;
@@ -77,6 +85,7 @@ private:
     const std::string token_;
     const bool keys_live_here_;
     const std::string replicated_;
+    const std::atomic<std::int64_t>* const lease_until_ns_;
     mutable std::mutex mutex_;
     std::shared_ptr<const KnownTenants> tenants_ = std::make_shared<const KnownTenants>();
     mutable std::unordered_map<std::string, Principal> remembered_;

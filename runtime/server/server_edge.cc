@@ -68,7 +68,7 @@ core::Status ServerParts::build_edge() {
     if (seams.seat && !seams.seat->front_token.empty()) {
         front = std::make_unique<identity::TrustedFront>(
             seams.seat->front_token, seams.seat->keys_live_here,
-            replicated_members(*seams.seat, config.cluster.ack));
+            replicated_members(*seams.seat, config.cluster.ack), seams.seat->lease_until_ns);
     }
     keys = std::make_unique<KeyDirectory>(
         KeyDirectory::Deps{&clock, &log, database.get(), registry.get(), &key_ring, front.get()});

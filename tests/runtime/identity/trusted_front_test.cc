@@ -114,5 +114,17 @@ TEST_F(TrustedFrontTest, WhoWasFoundIsToldOnlyWhereKeysLiveAndOnlyToTheFront) {
     EXPECT_EQ(home.answer_lines(request({}), found, good), "");
 }
 
+TEST_F(TrustedFrontTest, WhileTheLogDoesNotAnswerNothingIsTakenAndAllIsRead) {
+    std::atomic<std::int64_t> until{100};
+    const TrustedFront front(kToken, false, "", &until);
+    EXPECT_TRUE(front.takes(io::Method::kPost, 99));
+    const auto refused = front.takes(io::Method::kPost, 100);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, core::ErrorCode::kUnavailable);
+    EXPECT_EQ(refused.error().retry_after_seconds, 1);
+    EXPECT_TRUE(front.takes(io::Method::kGet, 100));
+    EXPECT_TRUE(elsewhere.takes(io::Method::kPost, 100));
+}
+
 }  // namespace
 }  // namespace millrace::runtime::identity
