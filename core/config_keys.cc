@@ -686,8 +686,8 @@ constexpr ConfigKey kKeys[] = {
      .member = kAt<&Config::cluster, &ClusterConfig::replicas>,
      .min = 1,
      .max = 5,
-     .doc = "Nodes that have a copy of each partition, the owner among them; fixed when the cluster "
-            "is made"},
+     .doc = "Nodes that have a copy of each partition, the owner among them; fixed when the "
+            "cluster is made"},
     {.name = "cluster.ack",
      .part = "cluster.ack",
      .type = T::kChoice,

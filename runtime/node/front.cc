@@ -200,6 +200,7 @@ std::size_t Front::do_work() {
     }
     spread_changes(now_ns);
     if (!judgings_.empty()) give_up_judgings(now_ns);
+    if (now_ns - events_looked_ns_ >= kSpreadNs) give_up_events(now_ns);
     if (drain_asked_.load(std::memory_order_acquire) && !draining_) {
         draining_ = true;
         public_->drain();
@@ -319,6 +320,7 @@ void Front::pass_to(Passage& passage, std::size_t partition, std::string_view pr
                                            .upgrade = passage.upgrade,
                                            .own = own});
     passage.forget_answer();
+    passage.sent_ns = deps_.clock->monotonic_ns();
     if (!client_->start(passage, target.address, head, passage.body)) return hold(passage);
     (target.where == Target::Where::kHere ? figures_.forwarded_here : figures_.forwarded_there)
         .fetch_add(1, std::memory_order_relaxed);
@@ -360,6 +362,21 @@ void Front::look_at_held(bool all) {
             answer(passage, no_owner(passage.partition));
         else
             go_on(passage);
+    }
+}
+
+// Their owner waits for NATS, or stands still: clients are not left to hang with it.
+void Front::give_up_events(std::int64_t now_ns) {
+    events_looked_ns_ = now_ns;
+    std::vector<Passage*> late;
+    for (const auto& [id, passage] : passages_) {
+        if (passage->method == io::Method::kPost && passage->path == "/v2/events" &&
+            passage->under_way() && now_ns - passage->sent_ns >= kEventsNs)
+            late.push_back(passage.get());
+    }
+    for (Passage* passage : late) {
+        client_->cancel(*passage);
+        cut(*passage, io::HttpExchange::Failure::kUnknown);
     }
 }
 

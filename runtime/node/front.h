@@ -55,6 +55,8 @@ class Front final : public core::Agent, public PassageHost {
 public:
     static constexpr std::int64_t kHoldNs = 2'000'000'000;
     static constexpr std::int64_t kAgainNs = 20'000'000;
+    // Events are acknowledged in less, or something is wrong with whoever has them.
+    static constexpr std::int64_t kEventsNs = 10'000'000'000;
     static constexpr std::size_t kMetricsAskedMax = 16;  // collectors at once
     static constexpr std::int64_t kSpreadNs = 500'000'000;
     static constexpr std::int64_t kJudgeNs = 1'000'000'000;
@@ -108,6 +110,7 @@ private:
     void pass_to(Passage& passage, std::size_t partition, std::string_view principal);
     void hold(Passage& passage);
     void look_at_held(bool all);
+    void give_up_events(std::int64_t now_ns);
     core::Status check_local(const Passage& passage) const;
     void follow(const Routing& before);
 
@@ -176,6 +179,7 @@ private:
     std::int64_t looked_ns_ = 0;
     std::set<std::string> changed_tenants_;
     std::int64_t spread_ns_ = 0;
+    std::int64_t events_looked_ns_ = 0;
     std::vector<std::unique_ptr<Passage>> ended_;  // freed when nothing of them is on the stack
     std::vector<std::unique_ptr<Judging>> ended_judgings_;
     std::vector<std::unique_ptr<TenantMaking>> ended_makings_;

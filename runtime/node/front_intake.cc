@@ -98,6 +98,7 @@ void Front::take_private(Passage& passage, const io::Request& request) {
                                            .body_bytes = passage.body ? passage.body.size() : 0,
                                            .upgrade = passage.upgrade});
     figures_.forwarded_here.fetch_add(1, std::memory_order_relaxed);
+    passage.sent_ns = deps_.clock->monotonic_ns();
     if (!client_->start(passage, routing_->targets[partition].address, head, passage.body))
         not_here(passage);
 }

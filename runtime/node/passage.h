@@ -86,6 +86,7 @@ public:
     JudgementRef who;
     std::size_t partition = 0;
     std::int64_t deadline_ns = 0;
+    std::int64_t sent_ns = 0;
     unsigned tries = 0;
     bool held = false;
     bool tenant_made = false;

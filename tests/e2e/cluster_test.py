@@ -87,6 +87,8 @@ class ClusterTest(unittest.TestCase):
         self.assertIn("standby", shown.stdout)
         metrics = self.cluster["c"].request("GET", "/metrics").body.decode()
         self.assertIn('millrace_cluster_applied{partition="', metrics)
+        self.assertRegex(metrics, r'(?m)^millrace_build_info\{partition="\d"')
+        self.assertEqual(metrics.count("# TYPE millrace_build_info "), 1)
 
     def test_2_any_node_takes_any_tenants_events(self):
         for name, node in self.cluster.nodes.items():
@@ -241,6 +243,47 @@ class ClusterTest(unittest.TestCase):
             while b"st-" + name.encode() not in seen:
                 seen += answer.read1(65536)
             connection.close()
+
+
+    def test_a_nats_is_gone_and_comes_back(self):
+        sent = self.cluster["a"].request("POST", "/v2/events", self.events("acme", "ng", 20), self.keys["acme"])
+        self.assertEqual(sent.status, 202)
+        self.cluster.nats.kill()
+        harness.wait_until("the nodes to say that they have no line", lambda: all(
+            self.cluster[n].request("GET", "/readyz").status == 503 for n in "abc"))
+        # What was on its way when the line broke, and what comes later: neither hangs.
+        for _ in range(2):
+            refused = self.cluster["b"].request("POST", "/v2/events", self.events("acme", "ng2", 1), self.keys["acme"])
+            self.assertEqual(refused.status, 503, refused)
+            self.assertIn("Retry-After", refused.headers)
+        self.cluster.nats.start()
+        self.cluster.wait_ready(seconds=90)
+        self.resend(self.events("acme", "ng2", 1), self.keys["acme"])
+        for event in self.events("acme", "ng", 20) + self.events("acme", "ng2", 1):
+            harness.wait_until(event["eventId"], lambda e=event: self.cluster["c"].request(
+                "GET", "/v2/events/" + e["eventId"], key=self.keys["acme"]).status == 200)
+
+    def test_b_what_the_cluster_is_gets_lost_in_nats(self):
+        def lost():
+            try:
+                client = self.cluster.nats.client()
+                client.socket.settimeout(5)
+                client.request("$JS.API.STREAM.DELETE.MR-t-META")
+                client.close()
+            except OSError:  # no leader at the moment
+                pass
+            return self.cluster.view("a").get("metaGone")
+        harness.wait_until("the nodes to see it", lost, 90)
+        # By what it knows a node even starts.
+        self.assertEqual(self.cluster["c"].stop(), 0)
+        self.cluster["c"].start()
+        self.cluster.wait_ready()
+        again = self.cluster["a"].request("POST", "/v2/cluster/init", {"nodes": ["a", "b", "c"]})
+        self.assertEqual(again.status, 409, again)
+        restored = self.cluster["a"].cli("cluster", "init", "--restore")
+        self.assertEqual(restored.returncode, 0, restored.stderr)
+        harness.wait_until("META to be there", lambda: not any(self.cluster.view(n)["metaGone"] for n in "abc"))
+        self.resend(self.events("globex", "mg", 3), self.keys["globex"])
 
 
 class RefusedTest(unittest.TestCase):
