@@ -31,7 +31,7 @@ namespace millrace::runtime::grpc {
     X(kUnauthenticated, 16, "UNAUTHENTICATED")
 
 enum class Code : std::uint8_t {
-#define X(name, number, text) name = number,
+#define X(name, number, text) name = (number),
     MILLRACE_GRPC_CODES(X)
 #undef X
 };
