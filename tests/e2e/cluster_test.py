@@ -4,6 +4,7 @@ is drained, while events come.
 """
 import http.client
 import os
+import socket
 import subprocess
 import tempfile
 import time
@@ -244,6 +245,23 @@ class ClusterTest(unittest.TestCase):
                 seen += answer.read1(65536)
             connection.close()
 
+
+    def test_9_sockets_come_through(self):
+        for name in "abc":
+            host, port = self.cluster[name].http.split(":")
+            with socket.create_connection((host, int(port)), 20) as line:
+                line.sendall(f"GET /v2/events/ws?pattern=github.* HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\n"
+                             "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                             f"Authorization: Bearer {self.keys['initech']}\r\n\r\n".encode())
+                seen = b""
+                while b"\r\n\r\n" not in seen:
+                    seen += line.recv(65536)
+                self.assertTrue(seen.startswith(b"HTTP/1.1 101 "), seen)
+                self.assertIn(b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", seen)
+                self.resend(self.events("initech", "ws-" + name, 1), self.keys["initech"])
+                while b"ws-" + name.encode() not in seen:
+                    seen += line.recv(65536)
 
     def test_a_nats_is_gone_and_comes_back(self):
         sent = self.cluster["a"].request("POST", "/v2/events", self.events("acme", "ng", 20), self.keys["acme"])
