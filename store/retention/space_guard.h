@@ -1,8 +1,8 @@
 // What: keeps RocksDB from ever meeting a full disk. Ingest is refused while less than the reserve
-//       is free, or less than what is in memory takes to be flushed, whatever the reserve says; then
-//       the ballast file is given up, so that compaction and retention have room to work; it is made
-//       again when there is plenty. Deliveries and background work go on and may fill the rest:
-//       below kFreeBytesMin the store has to end (full()), as it would not start there either.
+//       is free, or less than what is in memory takes to be flushed, whatever the reserve says;
+//       then the ballast file is given up, so that compaction and retention have room to work; it
+//       is made again when there is plenty. Deliveries and background work go on and may fill the
+//       rest: below kFreeBytesMin the store has to end (full()), as it would not start there.
 // Threads: check() by the housekeeper; accepting() and free_bytes() by any.
 // Lifetime: of the Database. Limits: none.
 // Failure: a statvfs that fails counts as "no space": ingest is refused.
