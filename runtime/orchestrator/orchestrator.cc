@@ -98,9 +98,13 @@ void Orchestrator::wait(std::int64_t timeout_us) {
     };
     if (writer_.blocked()) timeout_us = std::min<std::int64_t>(timeout_us, 1'000);
     const auto next_us = timers_.next_us();
-    if (next_us && !writer_.blocked() && !stopping_.load(std::memory_order_relaxed))
-        timeout_us =
-            std::min(timeout_us, std::max<std::int64_t>(0, *next_us - deps_.due->now_us()));
+    if (next_us && !writer_.blocked() && !stopping_.load(std::memory_order_relaxed)) {
+        // What is due while nothing may be begun is looked at again; else this would be a spin.
+        constexpr std::int64_t kHeldUs = 20'000;
+        const std::int64_t due_in_us = *next_us - deps_.due->now_us();
+        const bool held = due_in_us <= 0 && deps_.holds();
+        timeout_us = std::min(timeout_us, held ? kHeldUs : std::max<std::int64_t>(0, due_in_us));
+    }
     if (!held_.empty()) until(held_.begin()->first);
     if (const auto deadline_ns = attempts_.next_deadline_ns()) until(*deadline_ns);
     for (auto& executor : executors_) {
