@@ -5,10 +5,22 @@
 #include "store/database.h"
 #include "store/retention/space_guard.h"
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <utility>
 
 namespace millrace::runtime {
+
+namespace {
+
+// The log of a partition has not answered for so long that another one may own it: what falls due
+// waits, as deliveries do (see Lane).
+bool lease_is_over(const core::Clock& clock, const std::atomic<std::int64_t>* until_ns) {
+    return until_ns && clock.monotonic_ns() >= until_ns->load(std::memory_order_relaxed);
+}
+
+}  // namespace
 
 core::Status ServerParts::build_scheduler() {
     Scheduler::Deps deps;
@@ -31,7 +43,10 @@ core::Status ServerParts::build_scheduler() {
         run_matcher->offline();
     };
     deps.cancelled = &cancelled;
-    deps.holds = [this] { return !database->space().accepting(); };
+    deps.holds = [this] {
+        return !database->space().accepting() ||
+               lease_is_over(clock, seams.seat ? seams.seat->lease_until_ns : nullptr);
+    };
     deps.pause = [this](const ScheduleRef& schedule, const std::string& reason) {
         conductor.post_answer([this, schedule, reason] { pause_schedule(schedule, reason); });
     };
@@ -91,7 +106,10 @@ core::Status ServerParts::build_orchestrator() {
         return holder ? identity::may_store(*holder, static_cast<std::int64_t>(bytes))
                       : core::Status{};
     };
-    deps.holds = [this] { return !database->space().accepting(); };
+    deps.holds = [this] {
+        return !database->space().accepting() ||
+               lease_is_over(clock, seams.seat ? seams.seat->lease_until_ns : nullptr);
+    };
     orchestrator = std::make_unique<Orchestrator>(std::move(deps));
     orchestrator->load(set_aside);
     return {};
