@@ -52,6 +52,7 @@ packages_bench() {
     packages_run
     echo python3=python3 redis-server=redis-server redis-tools=redis-cli nginx-light=nginx wrk=wrk
     echo nats-server=/usr/sbin/nats-server
+    echo nghttp2-client=h2load
 }
 
 # clang-tidy, and the headers it reads with.
@@ -59,7 +60,6 @@ packages_lint() {
     packages_test
     echo clang-tidy-14=clang-tidy-14 libclang-common-14-dev
 }
-    echo nghttp2-client=h2load
 
 # To make a package of what is built, and to try it (tests/package).
 packages_package() {
