@@ -83,7 +83,8 @@ def main():
     finally:
         for host in hosts:
             host.kill()
-        alone.kill() if hasattr(alone, "kill") else alone.process.kill()
+        if alone.process:
+            alone.kill()
         nats.close()
         shutil.rmtree(folder, ignore_errors=True)
 
