@@ -3,7 +3,6 @@
 #include "core/assert.h"
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 
 #include <nghttp2/nghttp2.h>
@@ -170,12 +169,12 @@ struct Http2Session::Calls {
         Http2Session& self = of(user);
         Stream* const stream = self.find(id_of(id));
         if (!stream) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-        const std::size_t part = std::min(bytes, stream->out.size() - stream->out_at);
+        const std::size_t part =
+            stream->out.copy(reinterpret_cast<char*>(at), bytes, stream->out_at);
         if (part == 0 && !stream->ended) {
             stream->waits = true;
             return NGHTTP2_ERR_DEFERRED;
         }
-        std::memcpy(at, stream->out.data() + stream->out_at, part);
         stream->out_at += part;
         self.unsent_ -= part;
         stream->compact();
