@@ -53,8 +53,8 @@ core::Result<bool> is_near_miss(const SubscriptionSpec& spec, const JsonValue& e
 // {"condition","path"?,"seen"?,"seenCount"?,"holds","hint"?,"parts"?:[CONDITION]}
 std::string to_json(const Explanation& explanation);
 
-// What must all hold: the pattern first (unless it is kTrue), then what the predicate joins. Borrows
-// both.
+// What must all hold: the pattern first (unless it is kTrue), then what the predicate joins.
+// Borrows both.
 std::vector<const Predicate*> conjuncts_of(const Predicate& pattern, const Predicate& predicate);
 
 // The values at a path as filters see it: arrays on the way are passed through, arrays at the end

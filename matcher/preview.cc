@@ -128,7 +128,8 @@ void Preview::judge_cost() {
     Matcher alone(Matcher::Options{.background_thread = false, .samples = false});
     if (!alone.add(core::SubscriptionId(1), core::TenantId(0), spec_)) return;
     alone.publish();
-    // Of one without a filter there is nothing to look at; ranges have an index when there are many.
+    // Of one without a filter there is nothing to look at; ranges have an index when there are
+    // many.
     result_.indexed = spec_.predicate.kind == Predicate::Kind::kTrue ||
                       alone.stats().unpivoted_clauses == 0 ||
                       std::any_of(conditions_.begin(), conditions_.end(), [](const Condition& one) {

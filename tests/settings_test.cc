@@ -137,6 +137,11 @@ bool is_no_setting(const std::string& name) {
         "http.get",          // sdk.http.get
         "http.all",          // sdk.http.all
         "http.respond",      // sdk.http.respond
+        "store.bytes",       // a member of /v2/stats
+        // Properties of librdkafka.
+        "socket.keepalive",
+        "socket.connection",
+        "socket.timeout",
     };
     static const std::set<std::string> kEndings = {"h", "cc", "lua", "md", "py", "ndjson", "toml"};
     return kNames.contains(name) || kEndings.contains(name.substr(name.find('.') + 1));

@@ -469,9 +469,8 @@ void EdgeHttp::finish(IngestRequest& request) {
     }
     io::BodyWriter body = server_->body_writer();
     const identity::TrustedFront* front = identity_.authenticator().front();
-    const IngestReply reply =
-        write_ingest_reply(request, hasher_, host_.drain_seconds(), body,
-                           front ? front->replicated() : std::string_view());
+    const IngestReply reply = write_ingest_reply(request, hasher_, host_.drain_seconds(), body,
+                                                 front ? front->replicated() : std::string_view());
     const std::string seconds = std::to_string(reply.retry_after_seconds);
     const std::array<io::HeaderField, 1> retry_after{{{"Retry-After", seconds}}};
     io::ResponseHead head{.status = reply.status};

@@ -28,7 +28,7 @@ TEST(FrontRoutes, ByPathAndMethod) {
                                      {Method::kPost, "/v2/keys/k1/rotate", Belongs::kKeys},
                                      {Method::kPatch, "/v2/tenants/acme", Belongs::kKeys},
                                      {Method::kDelete, "/v2/tenants/acme", Belongs::kRefused},
-             {Method::kGet, "/v2/tenants/acme/usage", Belongs::kTenant},
+                                     {Method::kGet, "/v2/tenants/acme/usage", Belongs::kTenant},
                                      {Method::kGet, "/v2/me", Belongs::kKeys},
                                      {Method::kPost, "/v2/session", Belongs::kKeys},
                                      {Method::kPost, "/v2/events", Belongs::kTenant},

@@ -49,10 +49,10 @@ struct ShareRow {
 
 // With one shard and three lanes: what a small container, a small machine, and a large one give.
 TEST(MemoryBudget, GivesThePartsTheirShares) {
-    for (const ShareRow& row : {ShareRow{64, 2884, 32768, 1627, 1183, 4096},
-                                ShareRow{128, 7188, 32768, 4055, 2949, 9953},
-                                ShareRow{256, 15708, 131072, 8860, 6444, 21749},
-                                ShareRow{4096, 65536, 524288, 65536, 21845, 375644}}) {
+    for (const ShareRow& row :
+         {ShareRow{64, 2884, 32768, 1627, 1183, 4096}, ShareRow{128, 7188, 32768, 4055, 2949, 9953},
+          ShareRow{256, 15708, 131072, 8860, 6444, 21749},
+          ShareRow{4096, 65536, 524288, 65536, 21845, 375644}}) {
         const MemoryHolders holders{1, 3};
         const auto plan = plan_memory(row.limit_mib * kBudgetMiB, holders);
         ASSERT_TRUE(plan);
