@@ -200,7 +200,10 @@ std::size_t Front::do_work() {
     }
     spread_changes(now_ns);
     if (!judgings_.empty()) give_up_judgings(now_ns);
-    if (now_ns - events_looked_ns_ >= kSpreadNs) give_up_events(now_ns);
+    if (now_ns - events_looked_ns_ >= kSpreadNs) {
+        give_up_events(now_ns);
+        give_up_metrics(now_ns);
+    }
     if (drain_asked_.load(std::memory_order_acquire) && !draining_) {
         draining_ = true;
         public_->drain();

@@ -56,8 +56,9 @@ public:
     static constexpr std::int64_t kHoldNs = 2'000'000'000;
     static constexpr std::int64_t kAgainNs = 20'000'000;
     // Events are acknowledged in less, or something is wrong with whoever has them.
-    static constexpr std::int64_t kEventsNs = 10'000'000'000;
+    static constexpr std::int64_t kEventsNs = 20'000'000'000;
     static constexpr std::size_t kMetricsAskedMax = 16;  // collectors at once
+    static constexpr std::int64_t kMetricsNs = 3'000'000'000;
     static constexpr std::int64_t kSpreadNs = 500'000'000;
     static constexpr std::int64_t kJudgeNs = 1'000'000'000;
     static constexpr std::size_t kHeldMax = 4096;
@@ -133,6 +134,7 @@ private:
     // ---- figures of the partitions that are owned here, together
     void ask_metrics(Passage& passage);
     void metrics_came(MetricsAsking& asking) override;
+    void give_up_metrics(std::int64_t now_ns);
 
     // ---- PassageHost
     void passed(Passage& passage) override;

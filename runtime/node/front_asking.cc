@@ -257,9 +257,10 @@ void Front::ask_metrics(Passage& passage) {
                                    .retry_after(1));
     }
     auto& asked = metrics_[passage.id()];
+    const std::int64_t now_ns = deps_.clock->monotonic_ns();
     for (std::size_t p = 0; p < routing_->targets.size(); ++p) {
         if (routing_->targets[p].where == Target::Where::kHere)
-            asked.push_back(std::make_unique<MetricsAsking>(*this, passage.id(), p));
+            asked.push_back(std::make_unique<MetricsAsking>(*this, passage.id(), p, now_ns));
     }
     const HeaderList none;
     const std::array<std::pair<std::string_view, std::string_view>, 3> own = {
@@ -270,8 +271,23 @@ void Front::ask_metrics(Passage& passage) {
         {.method = io::Method::kGet, .target = "/metrics", .headers = &none, .own = own});
     for (const auto& one : asked)
         one->over = !client_->start(*one, routing_->targets[one->partition].address, head, {});
-    MetricsAsking nothing(*this, passage.id(), 0);
+    MetricsAsking nothing(*this, passage.id(), 0, now_ns);
     metrics_came(nothing);
+}
+
+// A partition that stands still keeps no collector from the figures of the others.
+void Front::give_up_metrics(std::int64_t now_ns) {
+    std::vector<MetricsAsking*> late;
+    for (auto& [id, asked] : metrics_) {
+        for (auto& one : asked) {
+            if (!one->over && now_ns - one->begun_ns >= kMetricsNs) late.push_back(one.get());
+        }
+    }
+    for (MetricsAsking* one : late) {
+        client_->cancel(*one);
+        one->good = false;
+        metrics_came(*one);
+    }
 }
 
 void Front::metrics_came(MetricsAsking& asking) {

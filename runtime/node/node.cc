@@ -82,7 +82,7 @@ void Node::turn() {
         deps_.bus->ask_meta();
     }
     take_orders();
-    if (joined_ && !leaving_ && meta_) {
+    if (joined_ && !leaving_ && meta_ && meta_heard_) {
         decide();
         write_what_is_due();
     }
@@ -130,13 +130,16 @@ void Node::take_news(std::int64_t now_ns) {
                 asked_ns_ = 0;
                 break;
             case BusNews::What::kClosed: break;
-            case BusNews::What::kMeta: take_meta(std::move(news->meta)); break;
+            case BusNews::What::kMeta:
+                meta_heard_ = true;
+                take_meta(std::move(news->meta));
+                break;
             case BusNews::What::kNoMeta:
                 if (initialized() && !no_meta_)
                     deps_.log->error(
                         "cluster: META is gone from NATS; what was known goes on, and can be "
                         "written again: millrace cluster init --restore");
-                no_meta_ = true;
+                no_meta_ = meta_heard_ = true;
                 break;
             case BusNews::What::kWritten:
                 writing_ = false;

@@ -117,6 +117,7 @@ private:
     const NodeSettings& settings_;
     std::optional<Meta> meta_;
     bool no_meta_ = false;
+    bool meta_heard_ = false;  // NATS has said what it has of it: what is kept here may be old
     std::map<std::string, Heard> heard_;
     std::int64_t since_ns_ = 0, turned_ns_ = 0, beaten_ns_ = 0, asked_ns_ = 0, published_ns_ = 0;
     std::int64_t opened_ns_ = 0, written_ns_ = 0, made_ns_ = 0;

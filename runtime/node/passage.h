@@ -170,8 +170,8 @@ private:
 // GET /metrics of a partition that is owned here; for one who waits for those of all.
 class MetricsAsking final : public io::HttpExchange {
 public:
-    MetricsAsking(PassageHost& host, std::uint64_t passage, std::size_t where)
-        : waiting(passage), partition(where), host_(host) {}
+    MetricsAsking(PassageHost& host, std::uint64_t passage, std::size_t where, std::int64_t now_ns)
+        : waiting(passage), partition(where), begun_ns(now_ns), host_(host) {}
 
     void answer_head(const io::AnswerHead& head) override { good = head.status == 200; }
     void answer_bytes(std::string_view bytes) override { body.append(bytes); }
@@ -183,6 +183,7 @@ public:
 
     const std::uint64_t waiting;
     const std::size_t partition;
+    const std::int64_t begun_ns;
     bool good = false;
     bool over = false;
     std::string body;
