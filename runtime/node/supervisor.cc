@@ -27,7 +27,8 @@ core::Result<ChildReport> read_child_report(std::string_view line) {
     out.status.role = *role;
     for (const auto& [name, to] :
          {std::pair{"epoch", &out.status.epoch}, std::pair{"appended", &out.status.appended},
-          std::pair{"applied", &out.status.applied}, std::pair{"fsynced", &out.status.fsynced}}) {
+          std::pair{"applied", &out.status.applied}, std::pair{"fsynced", &out.status.fsynced},
+          std::pair{"unit", &out.status.unit}}) {
         if (root->find(name, member) && !member.get(*to)) return wrong(name);
     }
     if (root->find("http", member) && member.get(text)) out.http = text;

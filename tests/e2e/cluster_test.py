@@ -44,6 +44,7 @@ class ClusterTest(unittest.TestCase):
         cls.cluster = cluster_nodes.Cluster()
         try:
             cls.cluster.start().init()
+            cls.share_out()
             cls.make_first_key()
         except BaseException:
             cls.cluster.close()
@@ -52,6 +53,17 @@ class ClusterTest(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.cluster.close()
+
+    @classmethod
+    def share_out(cls):
+        """A node that was slow to come owns nothing: what others took meanwhile stays theirs."""
+        for node in "abc":
+            view = cls.cluster.view()["partitions"]
+            if any(p["owner"] == node for p in view):
+                continue
+            partition = next(p["partition"] for p in view if any(c["node"] == node for c in p["copies"]))
+            cls.cluster[node].cli("cluster", "move", str(partition), "--to", node)
+            harness.wait_until("a partition to have moved", lambda: cls.cluster.owner(partition) == node, 60)
 
     @classmethod
     def make_first_key(cls):

@@ -98,6 +98,14 @@ TEST_F(SupervisorTest, OneThatEndsBadlyIsDownAndComesBack) {
     until([&] { return starts == 2 && status(0).role == Role::kStandby; });
 }
 
+TEST(ChildReport, SaysWhichUnitItsHashIsOf) {
+    const auto report =
+        read_child_report(R"({"role":"standby","epoch":2,"unit":41,"hash":"1234","applied":7})");
+    ASSERT_TRUE(report);
+    EXPECT_EQ(report->status.unit, 41u);
+    EXPECT_EQ(report->status.hash, "1234");
+}
+
 TEST(ChildReport, WhatDoesNotReadIsRefused) {
     for (const char* line : {"", "x", "[]", "{}", R"({"role":"king"})", R"({"role":5})",
                              R"({"role":"owner","epoch":"1"})", R"({"role":"owner","epoch":-1})"})
