@@ -102,7 +102,8 @@ class Sinks(MqttCase):
         self.assertEqual({topic for topic, _ in self.broker.received}, {"out/" + pattern.replace(".", "/")})
         self.assertEqual(sorted(json.loads(text)["payload"]["n"] for _, text in self.broker.received), list(range(200)))
         harness.wait_until("none under way", lambda: self.status(id)["pending"] == 0)
-        self.assertEqual((self.status(id)["sent"], self.status(id)["failed"]), (200, 0))
+        harness.wait_until("all of them counted",
+                           lambda: (self.status(id)["sent"], self.status(id)["failed"]) == (200, 0))
 
     def test_a_broker_that_takes_few_at_once_gets_all(self):
         self.broker.room = 3
