@@ -7,10 +7,8 @@ takes it five).
 
 Each number has to be there once (out: at least once), the queue empty, nothing a letter.
 """
-import argparse
 import json
 import struct
-import sys
 import threading
 import time
 
@@ -84,11 +82,7 @@ class Proof(nats_proof.Proof):
                         self.status(self.id).get("lag") == 0)
         thread.join()
         status = harness.wait_until("no lag", lambda: self.status(self.id)["lag"] == 0 and self.status(self.id), 60)
-        seen, repeated = set(), 0
-        for event in self.pages():
-            n = event["payload"]["n"]
-            repeated += n in seen
-            seen.add(n)
+        seen, repeated = self.count_events()
         good = seen == set(range(self.options.entries)) and repeated == 0 and status["rejected"] == 0
         print(f"in: {len(seen):,} of {self.options.entries:,} once, {repeated} twice, lag {status['lag']}, "
               f"{status['rejected']} letters, kills of us and it {self.kills}: {'good' if good else 'BROKEN'}", flush=True)
@@ -97,10 +91,7 @@ class Proof(nats_proof.Proof):
     def prove_out(self):
         self.produced, self.kills = 0, [0, 0]
         id = self.link(direction="out", config={"routingKey": "out"})
-        made = self.server.post("/v2/subscriptions", {
-            "pattern": "proof.out", "executor": {"type": "link", "linkId": id}, "ordering": "none",
-            "retry": {"maxRetries": 100, "initialDelayMs": 100, "maxDelayMs": 1000}})
-        assert made.status == 201, made
+        self.subscribe(id)
         thread = threading.Thread(target=self.produce_events, daemon=True)
         thread.start()
         # What was sent twice is there twice: all are there when nothing is on its way any more.
@@ -117,19 +108,5 @@ class Proof(nats_proof.Proof):
         return good
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--entries", type=int, default=1_000_000)
-    parser.add_argument("--every", type=float, default=2)
-    parser.add_argument("--only", choices=("in", "out"))
-    options = parser.parse_args()
-    proof = Proof(options)
-    try:
-        good = all([options.only == "out" or proof.prove_in(), options.only == "in" or proof.prove_out()])
-    finally:
-        proof.close()
-    sys.exit(0 if good else 1)
-
-
 if __name__ == "__main__":
-    main()
+    nats_proof.main(Proof, __doc__)

@@ -8,7 +8,6 @@ The brokers are librdkafka's mock, in memory (kafka_mock.c): they themselves are
 partition, so that no more is given than is read. Each number has to be there once (out: at least once), the lag
 zero, nothing a letter and no gap.
 """
-import argparse
 import os
 import sys
 import threading
@@ -24,6 +23,8 @@ AHEAD = 60_000  # given and not read: what the mock keeps
 
 class Proof(nats_proof.Proof):
     def __init__(self, options):
+        if not os.path.exists(kafka_peer.BINARY):
+            sys.exit("kafka_mock is not built")
         self.options = options
         self.kafka = kafka_peer.Kafka()
         self.kafka.topic("in", PARTITIONS)
@@ -81,11 +82,7 @@ class Proof(nats_proof.Proof):
                         self.status(id)["taken"] >= self.options.entries)
         thread.join()
         status = harness.wait_until("no lag", lambda: self.status(id)["lag"] == 0 and self.status(id), 60)
-        seen, repeated = set(), 0
-        for event in self.pages():
-            n = event["payload"]["n"]
-            repeated += n in seen
-            seen.add(n)
+        seen, repeated = self.count_events()
         good = (seen == set(range(self.options.entries)) and repeated == 0 and status["gaps"] == 0 and
                 status["rejected"] == 0 and status["taken"] == self.options.entries)
         print(f"in: {len(seen):,} of {self.options.entries:,} once, {repeated} twice, lag {status['lag']}, "
@@ -96,10 +93,7 @@ class Proof(nats_proof.Proof):
     def prove_out(self):
         self.produced, self.kills = 0, [0, 0]
         id = self.link(direction="out", config={"topic": "out"})
-        made = self.server.post("/v2/subscriptions", {
-            "pattern": "proof.out", "executor": {"type": "link", "linkId": id}, "ordering": "none",
-            "retry": {"maxRetries": 100, "initialDelayMs": 100, "maxDelayMs": 1000}})
-        assert made.status == 201, made
+        self.subscribe(id)
         self.kafka.say("follow out")
 
         def followed():
@@ -118,21 +112,5 @@ class Proof(nats_proof.Proof):
         return good
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--entries", type=int, default=1_000_000)
-    parser.add_argument("--every", type=float, default=2)
-    parser.add_argument("--only", choices=("in", "out"))
-    options = parser.parse_args()
-    if not os.path.exists(kafka_peer.BINARY):
-        sys.exit("kafka_mock is not built")
-    proof = Proof(options)
-    try:
-        good = all([options.only == "out" or proof.prove_in(), options.only == "in" or proof.prove_out()])
-    finally:
-        proof.close()
-    sys.exit(0 if good else 1)
-
-
 if __name__ == "__main__":
-    main()
+    nats_proof.main(Proof, __doc__)

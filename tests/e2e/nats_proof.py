@@ -94,17 +94,22 @@ class Proof:
                         self.status(id)["taken"] >= self.options.entries)
         thread.join()
         status = harness.wait_until("no lag", lambda: self.status(id)["lag"] == 0 and self.status(id), 60)
-        seen, repeated = set(), 0
-        for event in self.pages():
-            n = event["payload"]["n"]
-            repeated += n in seen
-            seen.add(n)
+        seen, repeated = self.count_events()
         good = (seen == set(range(self.options.entries)) and repeated == 0 and status["gaps"] == 0 and
                 status["rejected"] == 0 and status["taken"] == self.options.entries)
         print(f"in: {len(seen):,} of {self.options.entries:,} once, {repeated} twice, lag {status['lag']}, "
               f"{status['gaps']} gaps, {status['rejected']} letters, kills of us and it {self.kills}: "
               f"{'good' if good else 'BROKEN'}", flush=True)
         return good
+
+    def count_events(self):
+        """Which numbers are there, and how many of them once more."""
+        seen, repeated = set(), 0
+        for event in self.pages():
+            n = event["payload"]["n"]
+            repeated += n in seen
+            seen.add(n)
+        return seen, repeated
 
     def pages(self):
         cursor = ""
@@ -131,13 +136,16 @@ class Proof:
             self.patiently("the server to take events", post)
             self.produced = end
 
-    def prove_out(self):
-        self.produced, self.kills = 0, [0, 0]
-        id = self.link(direction="out", config={"stream": "OUT", "subject": "out.a"})
+    def subscribe(self, id):
         made = self.server.post("/v2/subscriptions", {
             "pattern": "proof.out", "executor": {"type": "link", "linkId": id}, "ordering": "none",
             "retry": {"maxRetries": 100, "initialDelayMs": 100, "maxDelayMs": 1000}})
         assert made.status == 201, made
+
+    def prove_out(self):
+        self.produced, self.kills = 0, [0, 0]
+        id = self.link(direction="out", config={"stream": "OUT", "subject": "out.a"})
+        self.subscribe(id)
 
         def messages():
             def ask():
@@ -162,13 +170,14 @@ class Proof:
         return good
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(make, doc):
+    """What all proofs of links take; ends the process."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--entries", type=int, default=1_000_000)
     parser.add_argument("--every", type=float, default=2)
     parser.add_argument("--only", choices=("in", "out"))
     options = parser.parse_args()
-    proof = Proof(options)
+    proof = make(options)
     try:
         good = all([options.only == "out" or proof.prove_in(), options.only == "in" or proof.prove_out()])
     finally:
@@ -177,4 +186,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(Proof, __doc__)
