@@ -359,9 +359,7 @@ void Front::look_at_held(bool all) {
             hold(passage);
             continue;
         }
-        if (over && target.where == Target::Where::kNowhere)
-            answer(passage, no_owner(passage.partition));
-        else if (over && passage.tries > 1)
+        if (over && (target.where == Target::Where::kNowhere || passage.tries > 1))
             answer(passage, no_owner(passage.partition));
         else
             go_on(passage);
