@@ -175,6 +175,8 @@ void validate_schema(Call& call, const Respond& respond);  // later where it ask
 Answer list_schema_violations(Call& call);
 // schema_check.cc
 void check_schema(Call& call, const Respond& respond);  // later: it reads the log
+// cluster.cc: of a server that is a node of none
+Answer outside_cluster(Call& call);
 // who.cc
 Answer me(Call& call);
 Answer list_executors(Call& call);

@@ -19,5 +19,6 @@ ShapePart edge_shapes();
 ShapePart graphql_shapes();
 ShapePart link_shapes();
 ShapePart workflow_shapes();
+ShapePart cluster_shapes();
 
 }  // namespace millrace::runtime::api

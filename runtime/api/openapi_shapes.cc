@@ -170,8 +170,9 @@ constexpr RouteShape kShapes[] = {
 std::span<const Component> openapi_components() {
     static const std::vector<Component> all = [] {
         std::vector<Component> out(std::begin(kComponents), std::end(kComponents));
-        for (const ShapePart& part : {incoming_shapes(), doing_shapes(), edge_shapes(),
-                                      graphql_shapes(), link_shapes(), workflow_shapes()})
+        for (const ShapePart& part :
+             {incoming_shapes(), doing_shapes(), edge_shapes(), graphql_shapes(), link_shapes(),
+              workflow_shapes(), cluster_shapes()})
             out.insert(out.end(), part.components.begin(), part.components.end());
         return out;
     }();
@@ -181,8 +182,9 @@ std::span<const Component> openapi_components() {
 std::span<const RouteShape> route_shapes() {
     static const std::vector<RouteShape> all = [] {
         std::vector<RouteShape> out(std::begin(kShapes), std::end(kShapes));
-        for (const ShapePart& part : {incoming_shapes(), doing_shapes(), edge_shapes(),
-                                      graphql_shapes(), link_shapes(), workflow_shapes()})
+        for (const ShapePart& part :
+             {incoming_shapes(), doing_shapes(), edge_shapes(), graphql_shapes(), link_shapes(),
+              workflow_shapes(), cluster_shapes()})
             out.insert(out.end(), part.shapes.begin(), part.shapes.end());
         return out;
     }();

@@ -356,6 +356,20 @@ enum class RouteOwner : std::uint8_t {
       "Makes a new key for the keys of runs; those that are there are wrapped anew by and by")     \
     X(kListKv, kApi, kGet, "/v2/kv", kKvRead, "prefix,space,namespace,at,limit,cursor",            \
       "What handlers keep in kv, as it is or as it was at a moment")                               \
+    X(kGetCluster, kApi, kGet, "/v2/cluster", kMetricsRead, "",                                    \
+      "A cluster's nodes and partitions, as the node that is asked sees them")                     \
+    X(kInitCluster, kApi, kPost, "/v2/cluster/init", kBackupsWrite, "",                            \
+      "Makes the cluster, of nodes that are running")                                              \
+    X(kGetPartition, kApi, kGet, "/v2/cluster/partitions/{p}", kMetricsRead, "",                   \
+      "One partition: its owner, and how far each copy is")                                        \
+    X(kMovePartition, kApi, kPost, "/v2/cluster/partitions/{p}/move", kBackupsWrite, "",           \
+      "Hands a partition over to another node")                                                    \
+    X(kHealPartition, kApi, kPost, "/v2/cluster/partitions/{p}/heal", kBackupsWrite, "",           \
+      "Says which copy of a diverged partition counts; what only others have is lost")             \
+    X(kDrainNode, kApi, kPost, "/v2/cluster/nodes/{n}/drain", kBackupsWrite, "",                   \
+      "Hands over all that a node owns, so that it can be ended")                                  \
+    X(kUndrainNode, kApi, kDelete, "/v2/cluster/nodes/{n}/drain", kBackupsWrite, "",               \
+      "Lets a drained node own again")                                                             \
     X(kMe, kApi, kGet, "/v2/me", kApiRead, "", "Who is asking, and what they may")                 \
     X(kListExecutors, kApi, kGet, "/v2/executors", kMetricsRead, "",                               \
       "What runs deliveries: how much at once, how much of it now")                                \

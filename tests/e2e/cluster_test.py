@@ -14,6 +14,7 @@ import cluster_nodes
 import harness
 import nats_cluster
 import nats_peer
+import shapes
 
 COUNT = """
 return function(event, ctx)
@@ -102,6 +103,19 @@ class ClusterTest(unittest.TestCase):
         self.assertIn('millrace_cluster_applied{partition="', metrics)
         self.assertRegex(metrics, r'(?m)^millrace_build_info\{partition="\d"')
         self.assertEqual(metrics.count("# TYPE millrace_build_info "), 1)
+
+    def test_1_what_it_answers_fits_what_it_says_of_itself(self):
+        node = self.cluster["b"]
+        document = node.request("GET", "/openapi.json").json()
+        told = shapes.Shapes(document)
+        moved = node.request("POST", "/v2/cluster/partitions/0/move", {"to": self.cluster.owner(0)})
+        for method, path, reply in (("GET", "/v2/cluster", node.request("GET", "/v2/cluster")),
+                                    ("GET", "/v2/cluster/partitions/3", node.request("GET", "/v2/cluster/partitions/3")),
+                                    ("POST", "/v2/cluster/partitions/0/move", moved),
+                                    ("DELETE", "/v2/cluster/nodes/a/drain", node.request("DELETE", "/v2/cluster/nodes/a/drain"))):
+            self.assertIn(reply.status, (200, 202), reply)
+            schema = told.answer_of(method, path)["schema"]
+            self.assertEqual(shapes.misfits(reply.json(), schema, told.components), [], (method, path, reply))
 
     def test_2_any_node_takes_any_tenants_events(self):
         for name, node in self.cluster.nodes.items():
@@ -217,9 +231,8 @@ class ClusterTest(unittest.TestCase):
 
     def test_7_what_a_cluster_does_not_do_is_said(self):
         node = self.cluster["a"]
-        for method, path in (("POST", "/v2/edges"), ("DELETE", "/v2/tenants/acme")):
-            reply = node.request(method, path, {})
-            self.assertEqual((reply.status, reply.json()["error"]["code"]), (501, "NOT_SUPPORTED"), reply)
+        reply = node.request("DELETE", "/v2/tenants/acme", {})
+        self.assertEqual((reply.status, reply.json()["error"]["code"]), (501, "NOT_SUPPORTED"), reply)
         self.assertEqual(node.request("POST", "/v2/backups", {}).status, 400)
         self.assertEqual(node.request("POST", "/v2/backups?partition=1", {}, self.keys["acme"]).status, 403)
         copied = node.request("POST", "/v2/backups?partition=1", {"path": "b1"}, seconds=60)
@@ -228,6 +241,13 @@ class ClusterTest(unittest.TestCase):
         self.assertEqual(node.request("POST", "/v2/cluster/partitions/0/move", {"to": "x"}).status, 404)
         self.assertEqual(node.request("POST", "/v2/cluster/partitions/0/heal", {"from": "a"}).status, 409)
         self.assertEqual(node.request("GET", "/v2/cluster", key=self.keys["acme"]).status, 403)
+        # Changes of a tenant's keys are the tenant's; figures and logs of a partition are tenant default's.
+        made = node.ok("GET", "/v2/audit?partition=0&kind=key", key=self.keys["acme"])["items"]
+        self.assertEqual({i["tenantId"] for i in made}, {"acme"})
+        for what in ("stats", "executors", "log", "config"):
+            self.assertEqual(node.request("GET", f"/v2/{what}?partition=3").status, 200, what)
+            self.assertEqual(node.request("GET", f"/v2/{what}?partition=3", key=self.keys["acme"]).status, 403, what)
+            self.assertEqual(node.request("GET", f"/v2/{what}?partition=6").status, 400, what)
 
     def test_8_a_second_node_of_one_name_is_refused(self):
         twin = cluster_nodes.Node(self.cluster, "a")

@@ -227,6 +227,17 @@ class OpenApiTest(ServerCase):
                 if names[0] not in ("MergePatch", "Success", "Taken"):
                     self.assertTrue(self.components[names[0]].get("examples"), names[0])
 
+    def test_a_cluster_is_described_where_there_is_none_too(self):
+        # Answers of a real one: cluster_test.py.
+        for method, path, operation in self.operations():
+            if not path.startswith("/v2/cluster"):
+                continue
+            self.assertIn("$ref", operation["responses"]["2XX"]["content"]["application/json"]["schema"], path)
+            real = path.replace("{p}", "0").replace("{n}", "a")
+            reply = self.server.request(method.upper(), real, {} if method == "post" else None)
+            self.assertEqual(reply.status, 404, (method, path, reply))
+            self.assertIn("a node of no cluster", reply.json()["error"]["message"])
+
     def test_an_error_is_what_it_says(self):
         schema = self.components["Error"]
         for reply in (self.server.get("/v2/events?limit=0"), self.server.get("/v2/scripts/none"),

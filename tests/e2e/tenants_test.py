@@ -174,7 +174,7 @@ class Tenants(KeyedCase):
                 asked += "?query=" + urllib.parse.quote(
                     "{events{items{envelope}}deadLetters{items{id event{envelope}}}executions{items{id result logs}}}")
             reply = self.beta(method, asked)
-            server_wide = path in ("/metrics", "/v2/executors", "/v2/config", "/v2/log", "/v2/tenants",
+            server_wide = path in ("/metrics", "/v2/executors", "/v2/config", "/v2/log", "/v2/tenants", "/v2/cluster",
                                    "/v2/stats/stream")
             self.assertEqual(reply.status, 403 if server_wide else 200, (path, reply))
             if path == "/v2/audit":  # what beta itself has asked for stands there

@@ -509,6 +509,14 @@ TEST_F(ApiTest, ScopesAreOfTheResourceAndFewCallsArePublic) {
     }
 }
 
+TEST_F(ApiTest, AServerAloneSaysThatItIsInNoCluster) {
+    for (const ApiResponse& answer : {get("/v2/cluster"), get("/v2/cluster/partitions/0"),
+                                      post("/v2/cluster/partitions/0/move", R"({"to":"b"})")}) {
+        EXPECT_EQ(answer.status, 404);
+        EXPECT_TRUE(has(answer, "a node of no cluster: [cluster]")) << answer.body;
+    }
+}
+
 TEST_F(ApiTest, OptionsOfTheWholeServer) {
     io::RouteMatch match;
     api->match(io::Method::kOptions, "*", match);

@@ -1133,6 +1133,62 @@ export interface WorkflowKeyRotated {
   version: number;
   dryRun?: boolean;
 }
+export interface Cluster {
+  name: string;
+  node: string;
+  initialized: boolean;
+  revision: number;
+  metaGone: boolean;
+  partitionBy: string;
+  replicas: number;
+  ack: string;
+  nats: {
+    connected: boolean;
+    version: string;
+    error?: string;
+  };
+  nodes: ClusterNode[];
+  partitions: ClusterPartition[];
+}
+export interface ClusterNode {
+  node: string;
+  url: string;
+  live: boolean;
+  draining: boolean;
+  heardMsAgo?: number;
+}
+export interface ClusterPartition {
+  partition: number;
+  owner: string | null;
+  epoch: number;
+  movingTo?: string;
+  copies: ClusterCopy[];
+}
+export interface ClusterCopy {
+  node: string;
+  role: "owner" | "standby" | "catching-up" | "fenced" | "diverged" | "down";
+  epoch?: number;
+  appended?: number;
+  applied?: number;
+  fsynced?: number;
+  lag?: number;
+  unit?: number;
+  hash?: string;
+  error?: string;
+}
+export interface NewCluster {
+  nodes?: string[];
+  restore?: boolean;
+}
+export interface PartitionMove {
+  to: string;
+}
+export interface PartitionHeal {
+  from: string;
+}
+export interface ClusterOrder {
+  id: string;
+}
 
 /** Of each call, by "METHOD /path": what goes in and what comes out. */
 export interface Calls {
@@ -1158,6 +1214,13 @@ export interface Calls {
   } };
   "GET /v2/audit/verify": { body: undefined; answer: { [name: string]: any } };
   "POST /v2/backups": { body: { [name: string]: any }; answer: { [name: string]: any } };
+  "GET /v2/cluster": { body: undefined; answer: Cluster };
+  "POST /v2/cluster/init": { body: NewCluster; answer: ClusterOrder };
+  "POST /v2/cluster/nodes/{n}/drain": { body: { [name: string]: any }; answer: ClusterOrder };
+  "DELETE /v2/cluster/nodes/{n}/drain": { body: undefined; answer: ClusterOrder };
+  "GET /v2/cluster/partitions/{p}": { body: undefined; answer: ClusterPartition };
+  "POST /v2/cluster/partitions/{p}/heal": { body: PartitionHeal; answer: ClusterOrder };
+  "POST /v2/cluster/partitions/{p}/move": { body: PartitionMove; answer: ClusterOrder };
   "GET /v2/config": { body: undefined; answer: {
     items: Setting[];
     next: string | null;

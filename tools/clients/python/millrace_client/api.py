@@ -1481,6 +1481,104 @@ class WorkflowKeyRotated(_WorkflowKeyRotated, _WorkflowKeyRotatedFurther):
     pass
 
 
+_Cluster = TypedDict("_Cluster", {
+    "name": "str",
+    "node": "str",
+    "initialized": "bool",
+    "revision": "int",
+    "metaGone": "bool",
+    "partitionBy": "str",
+    "replicas": "int",
+    "ack": "str",
+    "nats": "Dict[str, Any]",
+    "nodes": "List[ClusterNode]",
+    "partitions": "List[ClusterPartition]",
+})
+
+class Cluster(_Cluster):
+    pass
+
+
+_ClusterNode = TypedDict("_ClusterNode", {
+    "node": "str",
+    "url": "str",
+    "live": "bool",
+    "draining": "bool",
+})
+_ClusterNodeFurther = TypedDict("_ClusterNodeFurther", {
+    "heardMsAgo": "int",
+}, total=False)
+
+class ClusterNode(_ClusterNode, _ClusterNodeFurther):
+    pass
+
+
+_ClusterPartition = TypedDict("_ClusterPartition", {
+    "partition": "int",
+    "owner": "Union[str, None]",
+    "epoch": "int",
+    "copies": "List[ClusterCopy]",
+})
+_ClusterPartitionFurther = TypedDict("_ClusterPartitionFurther", {
+    "movingTo": "str",
+}, total=False)
+
+class ClusterPartition(_ClusterPartition, _ClusterPartitionFurther):
+    pass
+
+
+_ClusterCopy = TypedDict("_ClusterCopy", {
+    "node": "str",
+    "role": "Literal['owner', 'standby', 'catching-up', 'fenced', 'diverged', 'down']",
+})
+_ClusterCopyFurther = TypedDict("_ClusterCopyFurther", {
+    "epoch": "int",
+    "appended": "int",
+    "applied": "int",
+    "fsynced": "int",
+    "lag": "int",
+    "unit": "int",
+    "hash": "str",
+    "error": "str",
+}, total=False)
+
+class ClusterCopy(_ClusterCopy, _ClusterCopyFurther):
+    pass
+
+
+_NewClusterFurther = TypedDict("_NewClusterFurther", {
+    "nodes": "List[str]",
+    "restore": "bool",
+}, total=False)
+
+class NewCluster(_NewClusterFurther):
+    pass
+
+
+_PartitionMove = TypedDict("_PartitionMove", {
+    "to": "str",
+})
+
+class PartitionMove(_PartitionMove):
+    pass
+
+
+_PartitionHeal = TypedDict("_PartitionHeal", {
+    "from": "str",
+})
+
+class PartitionHeal(_PartitionHeal):
+    pass
+
+
+_ClusterOrder = TypedDict("_ClusterOrder", {
+    "id": "str",
+})
+
+class ClusterOrder(_ClusterOrder):
+    pass
+
+
 __all__ = [
     "Error",
     "ErrorBody",
@@ -1591,4 +1689,12 @@ __all__ = [
     "WorkflowRunRehearsed",
     "WorkflowKey",
     "WorkflowKeyRotated",
+    "Cluster",
+    "ClusterNode",
+    "ClusterPartition",
+    "ClusterCopy",
+    "NewCluster",
+    "PartitionMove",
+    "PartitionHeal",
+    "ClusterOrder",
 ]
