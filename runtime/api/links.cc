@@ -11,6 +11,7 @@ namespace {
 
 void append_link_status(core::JsonWriter& json, const LinkStatus& status, const Link& link) {
     json.begin_object().field("state", status.state).field_or_null("reason", status.reason);
+    time_field_or_null(json, "since", status.since_us);
     const bool reads = link.direction == LinkDirection::kIn;
     if (reads || is_stream(link)) {
         json.raw_field("position", status.position.empty() ? "null" : status.position);
@@ -56,10 +57,12 @@ std::string link_view(Services& services, const Link& link) {
         if (auto seen = links->look(link.number)) status = std::move(*seen);
     }
     // What the agent has shown last may be older than the document.
+    const std::string_view seen = status.state;
     if (link.paused)
         status.state = "paused";
     else if (status.state == "paused" && status.reason.empty())
         status.state = "connecting";
+    if (status.state != seen) status.since_us = link.updated_at_us;
     core::JsonWriter json(out);
     append_link_status(json, status, link);
     return out + "}";

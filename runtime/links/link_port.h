@@ -50,8 +50,9 @@ public:
 struct LinkStatus {
     // connecting | running | waiting | retrying | stopped | paused
     std::string_view state = "connecting";
-    std::string reason;    // of waiting, retrying and stopped
-    std::string position;  // JSON; empty: none yet
+    std::string reason;         // of waiting, retrying and stopped
+    std::int64_t since_us = 0;  // that it is in this state, as far as this process has seen
+    std::string position;       // JSON; empty: none yet
     std::optional<std::uint64_t> lag;
     std::string_view lag_unit;
     std::uint64_t taken = 0, duplicates = 0, rejected = 0, left_out = 0;  // a source

@@ -108,6 +108,10 @@ void LinkAgent::show(bool now) {
     for (auto& [number, run] : runs_) {
         LinkStatus status = status_of(run);
         tell_figures(run, status);
+        const auto before = shown_.find(number);  // nobody else changes it
+        status.since_us = before != shown_.end() && before->second.state == status.state
+                              ? before->second.since_us
+                              : deps_.clock->wall_us();
         fresh.emplace(number, std::move(status));
         if (!run.stream) continue;
         floors.resize(deps_.shards, core::LogOffset(~std::uint64_t{0}));

@@ -89,6 +89,10 @@ class Documents(LinkCase):
         self.assertEqual(back.status, 200, back)
         self.assertIn("doc", [l["id"] for l in self.server.items("/v2/links?direction=in&type=file")])
         self.assertEqual(self.server.items("/v2/links?direction=out&type=redis"), [])
+        paused = self.order(id, "pause")
+        self.assertEqual(paused["status"]["state"], "paused")
+        self.assertGreaterEqual(paused["status"]["since"], paused["createdAt"])
+        self.order(id, "resume")
         self.order(id, "reset", {"to": "end"})
         audit = self.server.get("/v2/audit?kind=link&id=doc").json()["items"]
         actions = [a["entry"]["action"] for a in audit]

@@ -235,6 +235,21 @@ TEST_F(LinkAgentTest, APausedOneRestsWhereItIs) {
     EXPECT_EQ(events(), 3);
 }
 
+TEST_F(LinkAgentTest, SinceWhenItIsInItsStateIsToldAndStays) {
+    append_events(0, 1);
+    const LinkRef link = source();
+    EXPECT_EQ(status(link).state, "running");
+    const std::int64_t runs_since = status(link).since_us;
+    EXPECT_GT(runs_since, 0);
+    append_events(1, 3);
+    work();
+    EXPECT_EQ(status(link).taken, 3u);
+    EXPECT_EQ(status(link).since_us, runs_since);
+    const std::int64_t before_us = clock_.wall_us();
+    amend([](Link& next) { next.paused = true; });
+    EXPECT_GE(status(link).since_us, before_us);
+}
+
 TEST_F(LinkAgentTest, NothingIsLeftOfOneThatWasRemoved) {
     append_events(0, 1);
     source();

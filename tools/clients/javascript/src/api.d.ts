@@ -947,6 +947,7 @@ export interface Link {
   status: {
     state: "connecting" | "running" | "waiting" | "retrying" | "stopped" | "paused";
     reason: string | null;
+    since: string | null;
     position?: { [name: string]: any } | null;
     lag?: number | null;
     lagUnit?: string | null;
