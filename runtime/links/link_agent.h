@@ -10,8 +10,9 @@
 //         is not read (overflow policy: the peer keeps it). What a stream has on its way,
 //         LinkStream bounds. kTrialsMax tests.
 // Failure: a peer that fails is tried again, later each time; one whose source stopped stands until
-//          somebody resumes or resets it. A state that does not read is set aside, and its link
-//          stays stopped: it would begin anew by itself.
+//          somebody resumes or resets it. While a partition's lease is over nothing is read or
+//          sent, and after kLetGoNs a source leaves its peer to whoever owns by then. A state that
+//          does not read is set aside, and its link stays stopped: it would begin anew by itself.
 #pragma once
 
 #include "core/agent.h"
@@ -52,6 +53,8 @@ class LinkAgent final : public core::Agent, public LinkPort {
 public:
     static constexpr std::size_t kTrialsMax = 16;
     static constexpr std::int64_t kTrialNs = 5'000'000'000;
+    // A leader of the log's that is elected takes less; an owner that takes over has come by then.
+    static constexpr std::int64_t kLetGoNs = 10'000'000'000;
 
     struct Deps : IntakeDeps {
         courier::AddressRules rules;
@@ -59,6 +62,8 @@ public:
         LinkShaper* shaper = nullptr;  // null: links with a transform wait
         // What all sources together may have read ahead, by libraries that do so.
         std::size_t read_ahead_bytes = 64u << 20;
+        // Monotonic, of a partition of a cluster: reading and sending begin before it only.
+        const std::atomic<std::int64_t>* lease_until_ns = nullptr;
     };
     explicit LinkAgent(Deps deps);
     ~LinkAgent() override;
@@ -116,6 +121,8 @@ private:
     void keep_state(LinkRun& run);
     bool may_run(const LinkRun& run) const;
     core::Result<LinkConfig> filled_config(const Link& link);
+    // For how long; nothing: it goes on, or there is none.
+    std::optional<std::int64_t> lease_over_ns() const;
     void note_error(LinkRun& run, const std::string& why);
     void on_trouble(LinkRun& run, const PeerTrouble& trouble);
     PeerDeps peer_deps();

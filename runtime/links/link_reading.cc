@@ -29,6 +29,11 @@ std::size_t LinkAgent::read(LinkRun& run) {
         run.leave_peer();
         return 0;
     }
+    if (const auto over_ns = lease_over_ns()) {
+        // A peer that gives each message to one reader keeps none for one that does not take it.
+        if (*over_ns >= kLetGoNs) run.leave_peer();
+        return 0;
+    }
     if (run.shaping != 0 || !script_waits(run).empty()) return 0;
     const std::size_t shard = run.state.number % deps_.shards;
     if (run.under_way >= LinkRun::kUnderWayMax || !outbox_[shard].empty() || deps_.holds())

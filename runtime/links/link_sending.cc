@@ -85,11 +85,13 @@ std::size_t LinkAgent::write(LinkRun& run) {
     }
     if (!open_sink(run)) return 0;
     LinkSink& sink = *run.sink;
+    // What a peer was given it may still answer; nothing more begins.
+    if (lease_over_ns() && !run.sink) return 0;
     std::size_t done = 0;
     if (sink.ready()) {
         run.retry_ns = LinkRun::kRetryNsMin;
         run.had_error = false;
-        while (!run.waiting.empty() && sink.has_room()) {
+        while (!run.waiting.empty() && sink.has_room() && !lease_over_ns()) {
             run.given.insert(run.waiting.front().ticket);
             run.waiting_bytes -= run.waiting.front().text.size();
             sink.send(std::move(run.waiting.front()));

@@ -26,6 +26,9 @@ LinkStatus LinkAgent::status_of(const LinkRun& run) const {
     } else if (!may_run(run)) {
         out.state = "paused";
         out.reason = "its tenant is suspended";
+    } else if (lease_over_ns()) {
+        out.state = "waiting";
+        out.reason = "NATS has not answered this partition's owner for longer than cluster.lease";
     } else if (run.had_error) {
         out.state = "retrying";
         out.reason = run.state.last_error;

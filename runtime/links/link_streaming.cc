@@ -64,12 +64,13 @@ std::size_t LinkAgent::stream(LinkRun& run) {
         keep_stream(run, {});
         return 0;
     }
-    if (!script_waits(run).empty() || !open_sink(run)) return 0;
+    if (!script_waits(run).empty() || (lease_over_ns() && !run.sink) || !open_sink(run)) return 0;
     LinkSink& sink = *run.sink;
     LinkStream& stream = *run.stream;
     const std::int64_t now_ns = deps_.clock->monotonic_ns();
     std::size_t done = 0;
-    if (sink.ready()) {
+    // What a peer was given it may still answer; nothing more begins.
+    if (sink.ready() && !lease_over_ns()) {
         if (run.try_at_ns <= now_ns) {
             const std::uint64_t before = stream.lag();
             if (read_log(run)) {
@@ -81,7 +82,7 @@ std::size_t LinkAgent::stream(LinkRun& run) {
         if (run.shaping == 0) {
             if (auto texts = stream.drafts(); !texts.empty()) hand_to_script(run, std::move(texts));
         }
-        while (sink.has_room()) {
+        while (sink.has_room() && !lease_over_ns()) {
             auto text = stream.next(now_ns);
             if (!text) break;
             sink.send(std::move(*text));

@@ -1,6 +1,7 @@
 // Part of ServerParts: what brings in events of others, edges whose hub this server is, and the hub
 // whose edge it is.
 #include "runtime/identity/limits.h"
+#include "runtime/server/lease.h"
 #include "runtime/server/server_parts.h"
 #include "store/database.h"
 
@@ -41,7 +42,7 @@ IntakeDeps ServerParts::intake_deps(std::size_t place) {
     };
     deps.holds = [this] {
         // relaxed: a hint; no data behind it
-        return !database->space().accepting() ||
+        return !database->space().accepting() || lease_is_over(clock, seams.seat) ||
                state.short_of_memory.load(std::memory_order_relaxed);
     };
     return deps;

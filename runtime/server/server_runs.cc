@@ -1,26 +1,16 @@
 // Part of ServerParts: what begins by itself: schedules and runs of workflows.
 #include "runtime/feed/block_matcher.h"
 #include "runtime/identity/limits.h"
+#include "runtime/server/lease.h"
 #include "runtime/server/server_parts.h"
 #include "store/database.h"
 #include "store/retention/space_guard.h"
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <utility>
 
 namespace millrace::runtime {
-
-namespace {
-
-// The log of a partition has not answered for so long that another one may own it: what falls due
-// waits, as deliveries do (see Lane).
-bool lease_is_over(const core::Clock& clock, const std::atomic<std::int64_t>* until_ns) {
-    return until_ns && clock.monotonic_ns() >= until_ns->load(std::memory_order_relaxed);
-}
-
-}  // namespace
 
 core::Status ServerParts::build_scheduler() {
     Scheduler::Deps deps;
@@ -44,8 +34,7 @@ core::Status ServerParts::build_scheduler() {
     };
     deps.cancelled = &cancelled;
     deps.holds = [this] {
-        return !database->space().accepting() ||
-               lease_is_over(clock, seams.seat ? seams.seat->lease_until_ns : nullptr);
+        return !database->space().accepting() || lease_is_over(clock, seams.seat);
     };
     deps.pause = [this](const ScheduleRef& schedule, const std::string& reason) {
         conductor.post_answer([this, schedule, reason] { pause_schedule(schedule, reason); });
@@ -107,8 +96,7 @@ core::Status ServerParts::build_orchestrator() {
                       : core::Status{};
     };
     deps.holds = [this] {
-        return !database->space().accepting() ||
-               lease_is_over(clock, seams.seat ? seams.seat->lease_until_ns : nullptr);
+        return !database->space().accepting() || lease_is_over(clock, seams.seat);
     };
     orchestrator = std::make_unique<Orchestrator>(std::move(deps));
     orchestrator->load(set_aside);

@@ -13,8 +13,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <limits>
+#include <set>
+#include <sstream>
 #include <string>
 
 namespace millrace::runtime {
@@ -66,6 +70,7 @@ protected:
         deps.holds = [this] { return holds_; };
         shaper_ = std::make_unique<LinkShaper>(LinkShaper::Deps{
             &clock_, &database_->kv(), nullptr, [this] { return registry_->snapshot(); }, 1});
+        deps.lease_until_ns = &lease_until_ns_;
         deps.shaper = shaper_.get();
         agent_ = std::make_unique<LinkAgent>(std::move(deps));
         ASSERT_TRUE(agent_->load(aside_));
@@ -143,6 +148,8 @@ TEST_F(LinkAgentTest, ReadsOnAfterARestartFromWhereTheRowsSay) {
     start();
     append_events(3, 5);
     work();
+    static constexpr std::int64_t kForEver = std::numeric_limits<std::int64_t>::max();
+    std::atomic<std::int64_t> lease_until_ns_{kForEver};
     EXPECT_EQ(events(), 5);
     EXPECT_EQ(status(link).taken, 5u);
 }
@@ -410,6 +417,52 @@ TEST_F(LinkAgentTest, AStreamSendsWhatItsTransformMakesAndTellsWhatItCanNot) {
     script(
         R"("return function(e) if e.eventId == 'e1' then error('no') end return {body = e.eventId} end")");
     for (int i = 0; i < 3; ++i) append({}, {.id = "e" + std::to_string(i), .tenant = kLinkTenant});
+// Whoever may have lost a partition takes nothing and sends nothing, until its log answers again.
+TEST_F(LinkAgentTest, ASourceTakesNothingWhileTheLeaseIsOverAndThenLetsGo) {
+    append_events(0, 2);
+    const LinkRef link = source();
+    ASSERT_EQ(events(), 2);
+    append_events(2, 4);
+    lease_until_ns_ = clock_.monotonic_ns();
+    agent_->do_work();
+    clock_.advance_us(200'000);
+    agent_->do_work();
+    EXPECT_EQ(status(link).state, "waiting");
+    EXPECT_TRUE(status(link).lag.has_value()) << "it has left at once";
+    work();
+    EXPECT_FALSE(status(link).lag.has_value()) << "it still holds its peer";
+    EXPECT_EQ(events(), 2);
+    lease_until_ns_ = kForEver;
+    work();
+    EXPECT_EQ(events(), 4);
+    EXPECT_EQ(status(link).state, "running");
+}
+
+TEST_F(LinkAgentTest, DeliveriesAndStreamsWaitWhileTheLeaseIsOver) {
+    const std::string to = R"("direction":"out","type":"file","config":{"path":")" + files_.path();
+    const LinkRef link = create(R"({"id":"out",)" + to + R"(/out"}})");
+    const LinkRef stream =
+        create(R"({"id":"all","mode":"stream",)" + to + R"(/all","from":"start"}})");
+    const LinkRef unopened = create(R"({"id":"no",)" + to + R"(/later/out"}})");
+    work();
+    lease_until_ns_ = clock_.monotonic_ns();
+    Receiver receiver;
+    EXPECT_TRUE(agent_->send(receiver, 1, {link->number, "e1", "a", "{}"}));
+    EXPECT_TRUE(agent_->send(receiver, 2, {unopened->number, "e1", "a", "{}"}));
+    append({}, {.id = "e0", .tenant = kLinkTenant});
+    commit({});
+    work();
+    EXPECT_EQ(receiver.answers, "");
+    EXPECT_EQ(status(link).pending, 1u);
+    EXPECT_EQ(status(stream).sent, 0u);
+    EXPECT_EQ(status(stream).state, "waiting");
+    lease_until_ns_ = kForEver;
+    work();
+    EXPECT_NE(receiver.answers.find("1 ok;"), std::string::npos) << receiver.answers;
+    EXPECT_NE(receiver.answers.find("2 open of the folder"), std::string::npos);
+    EXPECT_EQ(status(stream).sent, 1u);
+}
+
     commit({});
     const LinkRef link = create(
         R"({"id":"out","direction":"out","type":"file","mode":"stream","transform":"t","config":{"path":")" +

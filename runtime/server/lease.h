@@ -1,0 +1,19 @@
+// What: whether the owner of a partition may still begin what others see. Its log has not answered
+//       for so long that another one may own it by now: what falls due, what links and edges bring
+//       and what links send waits, as deliveries do (see Lane).
+// Threads: any. Lifetime: none. Limits: none.
+// Failure: none; a server that stands alone has no lease, and it is never over.
+#pragma once
+
+#include "core/clock.h"
+#include "runtime/server/partition_seat.h"
+
+namespace millrace::runtime {
+
+inline bool lease_is_over(const core::Clock& clock, const PartitionSeat* seat) {
+    // relaxed: a time, no data behind it
+    return seat && seat->lease_until_ns &&
+           clock.monotonic_ns() >= seat->lease_until_ns->load(std::memory_order_relaxed);
+}
+
+}  // namespace millrace::runtime
