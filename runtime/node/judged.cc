@@ -3,6 +3,7 @@
 #include "core/crypto/digest.h"
 #include "runtime/identity/trusted_front.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace millrace::runtime::node {
@@ -14,6 +15,10 @@ void Judged::Table::put(const std::string& shown, JudgementRef one, std::size_t 
         rows.erase(order.front());
         order.pop_front();
     }
+}
+
+void Judged::Table::forget(const std::string& shown) {
+    if (rows.erase(shown) != 0) order.erase(std::find(order.begin(), order.end(), shown));
 }
 
 JudgementRef Judged::Table::find(const std::string& shown) const {
@@ -42,7 +47,7 @@ JudgementRef Judged::put(const std::string& shown, Judgement&& judgement) {
     if (made->principal.empty()) {
         refused_.put(shown, made, kRefusalsRemembered);
         // It is nobody any more, however many others are refused meanwhile.
-        known_.rows.erase(shown);
+        known_.forget(shown);
     } else {
         known_.put(shown, made, kRemembered);
     }

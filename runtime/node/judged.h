@@ -60,6 +60,7 @@ private:
         std::unordered_map<std::string, JudgementRef> rows;
         std::deque<std::string> order;
         void put(const std::string& shown, JudgementRef one, std::size_t most);
+        void forget(const std::string& shown);
         JudgementRef find(const std::string& shown) const;
     };
     Table known_, refused_;

@@ -93,5 +93,20 @@ TEST(Judged, WhoIsRefusedLaterIsNobody) {
     EXPECT_EQ(Judged::digest_of(std::string(1 << 20, 'x')).size(), 32u);
 }
 
+// Its turn to leave comes by when it was known last, however often it was refused in between.
+TEST(Judged, WhoWasRefusedInBetweenIsNew) {
+    Judged judged;
+    const auto know = [&](const std::string& shown) {
+        judged.put(shown, Judged::of_answer(200, principal_of("acme"), "", 0));
+    };
+    know("k");
+    judged.put("k", Judged::of_answer(401, "", "", 0));
+    know("before");
+    know("k");
+    for (std::size_t i = 0; i + 1 < Judged::kRemembered; ++i) know("k" + std::to_string(i));
+    EXPECT_EQ(judged.fresh("before", 0), nullptr);
+    EXPECT_NE(judged.fresh("k", 0), nullptr);
+}
+
 }  // namespace
 }  // namespace millrace::runtime::node
