@@ -5,6 +5,7 @@
 #include "runtime/api/overlap.h"
 #include "runtime/hub/batch_desk.h"
 #include "runtime/identity/credentials.h"
+#include "runtime/registry/edge_token.h"
 
 #include <algorithm>
 #include <map>
@@ -134,7 +135,7 @@ Answer with_token(Answer&& answer, std::string_view token) {
 }  // namespace
 
 Answer enroll_edge(Call& call) {
-    const std::string token = new_edge_token();
+    const std::string token = edge_token_of(tenant_name(call.tenant()));
     auto made = call.services.registry().table<EdgeNode>().create(
         change_context(call), call.request.body_view(), [&](EdgeNode& edge) {
             take_edge_token(edge, token);
@@ -148,7 +149,7 @@ Answer rotate_edge(Call& call) {
     const auto overlap_us = overlap_of(call);
     if (!overlap_us) return core::fail(overlap_us.error());
     const std::int64_t now_us = call.services.clock().wall_us();
-    const std::string token = new_edge_token();
+    const std::string token = edge_token_of(tenant_name(call.tenant()));
     auto made = call.services.registry().table<EdgeNode>().amend(
         change_context(call), call.request.param("id"), "rotate", [&](EdgeNode& next) {
             retire_text(next.retired, next.hash, now_us, *overlap_us);

@@ -3,6 +3,7 @@
 #include "io/error_body.h"
 #include "io/http_head.h"
 #include "io/tls/tls_service.h"
+#include "runtime/hub/hub_batch.h"
 #include "runtime/identity/trusted_front.h"
 #include "runtime/node/cluster_state.h"
 #include "runtime/server/part_options.h"
@@ -49,6 +50,9 @@ public:
     void on_stream_drain(io::StreamToken stream) override {
         if (Passage* passage = front_.of_stream(stream, private_)) passage->drained();
     }
+        // One event of an edge may be as large as all of it, whatever the setting is.
+        if (request.path.starts_with("/v2/edges/"))
+            decision.body_bytes_max = std::max(decision.body_bytes_max, hub::kBatchPackedBytesMax);
     void on_stream_close(io::StreamToken stream) override {
         Passage* passage = front_.of_stream(stream, private_);
         if (!passage) return;
@@ -278,18 +282,24 @@ void Front::go_on(Passage& passage) {
         tenant = passage.query_tenant.empty() ? "default" : std::string_view(passage.query_tenant);
     }
     if (passage.route.to == Belongs::kNode) return answer_cluster(passage);
-    if (passage.route.to == Belongs::kNamed) return pass_to_named(passage);
+    const bool named = passage.route.to == Belongs::kNamed || !passage.query_partition.empty();
+    if (named) return pass_to_named(passage);
     if (!passage.route.tenant.empty()) tenant = passage.route.tenant;
     pass_to(passage, partition_of(tenant, routing_->hash_seed, routing_->targets.size()),
             who.principal);
 }
 
-// Of a partition as a whole, which is the business of tenant default.
+// Of a partition as a whole, which is the business of tenant default; but what changed of a
+// tenant's keys is the tenant's own.
 void Front::pass_to_named(Passage& passage) {
     const std::string& digits = passage.query_partition;
+    if (passage.route.to == Belongs::kEdge) {
+        const std::size_t count = routing_->targets.size();
+        return pass_to(passage, partition_of(passage.query_tenant, routing_->hash_seed, count), {});
+    }
     std::size_t partition = 0;
     const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), partition);
-    if (passage.who->tenant != "default") {
+    if (passage.who->tenant != "default" && passage.route.to != Belongs::kAudit) {
         return answer(passage,
                       core::Error(core::ErrorCode::kForbidden,
                                   "a partition as a whole is the business of tenant default"));
@@ -299,8 +309,7 @@ void Front::pass_to_named(Passage& passage) {
         return answer(passage,
                       core::Error(core::ErrorCode::kValidation,
                                   "query parameter partition: name one of the cluster's, 0 to " +
-                                      std::to_string(routing_->targets.size() - 1) +
-                                      ": its owner's folder is what is copied, on its machine")
+                                      std::to_string(routing_->targets.size() - 1))
                           .in("partition"));
     }
     pass_to(passage, partition, passage.who->principal);

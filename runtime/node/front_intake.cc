@@ -6,6 +6,7 @@
 #include "runtime/identity/peer_text.h"
 #include "runtime/identity/trusted_front.h"
 #include "runtime/node/front.h"
+#include "runtime/registry/edge_token.h"
 
 #include <charconv>
 #include <utility>
@@ -141,11 +142,17 @@ void Front::take_public(Passage& passage, const io::Request& request) {
         if (passage.path.starts_with("/v2/webhooks"))
             passage.target = without_parameter(passage.target, "tenant");
     }
-    if (passage.route.to == Belongs::kNamed) {
+    const bool may_name = passage.route.to == Belongs::kLook || passage.route.to == Belongs::kAudit;
+    if (passage.route.to == Belongs::kNamed || may_name) {
         passage.query_partition = request.query_value("partition").value_or("");
         passage.target = without_parameter(passage.target, "partition");
     }
-    if (passage.route.to != Belongs::kKeys) read_shown(passage, request);
+    if (passage.route.to == Belongs::kEdge) {
+        passage.query_tenant =
+            tenant_of_edge_token(identity::bearer_of(request.header("Authorization")));
+    } else if (passage.route.to != Belongs::kKeys) {
+        read_shown(passage, request);
+    }
     // A page that makes a browser send something while no key exists; the keys' partition can not
     // see whether there is a body.
     if (passage.body && request.content_type.empty() && !identity::check_page(request, cors_)) {

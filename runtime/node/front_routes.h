@@ -17,6 +17,9 @@ enum class Belongs : std::uint8_t {
     kTenant,   // of a tenant that is one of two who ask: by key, in the tenant's partition
     kPublic,   // whoever asks may be nobody: `tenant` in the query says whose it is
     kNamed,    // of the partition that `partition` in the query names
+    kLook,     // of whoever asks, or of the partition that is named: figures, settings, logs
+    kAudit,    // likewise: changes of keys and tenants stand where those are
+    kEdge,     // an edge's own: its token says whose it is (registry/edge_token.h)
     kRefused,
 };
 

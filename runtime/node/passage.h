@@ -70,8 +70,8 @@ public:
     // What came.
     io::RequestToken token;
     io::Method method = io::Method::kGet;
-    std::string target, path;  // the path decoded
-    std::string query_tenant, query_partition;
+    std::string target, path;                   // the path decoded
+    std::string query_tenant, query_partition;  // the first by an edge's token too
     HeaderList headers;
     core::BufferRef body;
     std::string peer;

@@ -5,6 +5,7 @@
 #include "runtime/registry/document_kinds.h"
 #include "runtime/registry/document_rows.h"
 #include "runtime/registry/edge_book.h"
+#include "runtime/registry/edge_token.h"
 
 #include <gtest/gtest.h>
 
@@ -26,6 +27,19 @@ TEST(EdgeNode, IsKnownByItsTokenAlone) {
     EXPECT_FALSE(has_edge_token(edge, token.substr(1), 0));
     EXPECT_FALSE(has_edge_token(edge, new_edge_token(), 0));
     EXPECT_FALSE(has_edge_token(EdgeNode{}, "", 0));
+}
+
+TEST(EdgeToken, SaysWhoseEdgeItIs) {
+    for (const char* tenant : {"default", "acme", "a.b"}) {
+        const std::string token = edge_token_of(tenant);
+        EXPECT_EQ(tenant_of_edge_token(token), tenant) << token;
+        EdgeNode edge;
+        take_edge_token(edge, token);
+        EXPECT_TRUE(has_edge_token(edge, token, 0));
+        EXPECT_FALSE(has_edge_token(edge, token + ".other", 0));
+    }
+    for (const char* other : {"", "mredge_0", "mredge_0.", "mr_live_0.acme"})
+        EXPECT_EQ(tenant_of_edge_token(other), "default") << other;
 }
 
 TEST(EdgeNode, ATokenThatWasRotatedOutCountsForAWhile) {

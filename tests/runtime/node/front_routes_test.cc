@@ -36,7 +36,14 @@ TEST(FrontRoutes, ByPathAndMethod) {
                                      {Method::kPost, "/v2/webhooks/github", Belongs::kPublic},
                                      {Method::kOptions, "/v2/webhooks/github", Belongs::kPublic},
                                      {Method::kGet, "/v2/endpoint/GET/x", Belongs::kPublic},
-                                     {Method::kPost, "/v2/edges/e1/batches", Belongs::kRefused},
+                                     {Method::kPost, "/v2/edges/e1/batches", Belongs::kEdge},
+                                     {Method::kGet, "/v2/edges/e.1/filters", Belongs::kEdge},
+                                     {Method::kPost, "/v2/edges/batches", Belongs::kTenant},
+                                     {Method::kPost, "/v2/edges", Belongs::kTenant},
+                                     {Method::kGet, "/v2/stats/stream", Belongs::kLook},
+                                     {Method::kGet, "/v2/log", Belongs::kLook},
+                                     {Method::kGet, "/v2/audit/verify", Belongs::kAudit},
+                                     {Method::kPost, "/v2/edges/e1/rotate", Belongs::kTenant},
                                      {Method::kPost, "/v2/backups", Belongs::kNamed}})
         EXPECT_EQ(front_route(one.method, one.path).to, one.to) << one.path;
     EXPECT_EQ(front_route(Method::kGet, "/v2/tenants/acme/usage").tenant, "acme");

@@ -208,6 +208,43 @@ TEST_F(FrontTest, WhoIsRefusedWhereTheKeysAreIsRefused) {
     EXPECT_EQ(last().partition, std::to_string(partition_of("globex", kSeed, 4)));
 }
 
+// Nobody is asked who it is: the partition knows its edges, and the front by the token whose it is.
+TEST_F(FrontTest, AnEdgesBatchesGoWhereItsTenantIs) {
+    for (const auto& [token, tenant] :
+         {std::pair{"mredge_01.globex", "globex"}, std::pair{"mredge_01", "default"}}) {
+        const std::string shown = "Authorization: Bearer " + std::string(token) + "\r\n";
+        Answer& answer = ask("POST /v2/edges/shop-1/batches", shown + "X-Mine: 1\r\n", "bytes");
+        ASSERT_TRUE(until([&] { return answer.over; }));
+        EXPECT_EQ(answer.status, 200);
+        EXPECT_EQ(last().partition, std::to_string(partition_of(tenant, kSeed, 4)));
+        EXPECT_EQ(last().principal, "");
+        EXPECT_EQ(last().token, kToken);
+        EXPECT_EQ(last().body, "bytes");
+    }
+    EXPECT_EQ(partitions.count("/v2/me"), 0u);
+    Answer& enrolled = ask("POST /v2/edges", "Authorization: Bearer acme\r\n", "{}");
+    ASSERT_TRUE(until([&] { return enrolled.over; }));
+    EXPECT_EQ(last().partition, std::to_string(partition_of("acme", kSeed, 4)));
+    EXPECT_NE(last().principal, "");
+}
+
+// Changes of a tenant's keys are the tenant's; a partition's figures and log are not.
+TEST_F(FrontTest, APartitionIsNamedByWhoMayLookAtIt) {
+    Answer& audit = ask("GET /v2/audit?partition=0&kind=key");
+    ASSERT_TRUE(until([&] { return audit.over; }));
+    EXPECT_EQ(last().partition, "0");
+    EXPECT_EQ(last().target, "/v2/audit?kind=key");
+    Answer& own = ask("GET /v2/audit");
+    ASSERT_TRUE(until([&] { return own.over; }));
+    EXPECT_EQ(last().partition, std::to_string(partition_of("acme", kSeed, 4)));
+    Answer& figures = ask("GET /v2/stats?window=60s&partition=0");
+    ASSERT_TRUE(until([&] { return figures.over; }));
+    EXPECT_EQ(figures.status, 403);
+    Answer& none = ask("GET /v2/audit?partition=4");
+    ASSERT_TRUE(until([&] { return none.over; }));
+    EXPECT_EQ(none.status, 400);
+}
+
 TEST_F(FrontTest, WithoutAnOwnerARequestWaitsForOne) {
     Answer& first = ask("GET /v2/events");
     ASSERT_TRUE(until([&] { return first.over; }));
@@ -342,7 +379,7 @@ TEST_F(FrontTest, BeforeAClusterIsMadeOnlyItsMakingIsTaken) {
 }
 
 TEST_F(FrontTest, WhatAClusterDoesNotDoIsRefused) {
-    Answer& answer = ask("POST /v2/edges", "Authorization: Bearer acme\r\n", "{}");
+    Answer& answer = ask("DELETE /v2/tenants/acme");
     ASSERT_TRUE(until([&] { return answer.over; }));
     EXPECT_EQ(answer.status, 501);
     Answer& cluster = ask("POST /v2/cluster/nodes/a/drain");
