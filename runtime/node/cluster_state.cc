@@ -8,6 +8,7 @@
 #include <array>
 #include <charconv>
 #include <cstdio>
+#include <limits>
 #include <utility>
 
 namespace millrace::runtime::node {
@@ -118,6 +119,25 @@ bool read_status(const core::JsonElement& item, std::size_t& partition, Partitio
 }
 
 }  // namespace
+// Older nodes have written none.
+bool read_asked(const core::JsonElement& root, Meta& out) {
+    core::JsonElement member;
+    core::JsonArray asked;
+    if (!root.find("asked", member)) return true;
+    if (!member.get(asked) || asked.size() > 4 * kAskedMax) return false;
+    for (const core::JsonElement item : asked) {
+        AskedFor one;
+        std::uint64_t at_us = 0;
+        if (!take_member(item, "id", one.id) || !take_member(item, "at", at_us) ||
+            !take_member(item, "entry", one.entry) ||
+            at_us > std::uint64_t(std::numeric_limits<std::int64_t>::max()))
+            return false;
+        one.at_us = static_cast<std::int64_t>(at_us);
+        out.asked.push_back(std::move(one));
+    }
+    return true;
+}
+
 
 std::string_view role_text(Role role) {
     return std::find_if(kRoles.begin(), kRoles.end(),
@@ -202,6 +222,11 @@ core::Result<Meta> read_meta(std::string_view text) {
 }
 
 std::string Heartbeat::json() const {
+    json.end_array().key("asked").begin_array();
+    for (const AskedFor& one : asked) {
+        json.begin_object().field("id", one.id).field("at", one.at_us);
+        json.field("entry", one.entry).end_object();
+    }
     std::string out;
     core::JsonWriter json(out);
     json.begin_object().field("node", node).field("url", url).field("incarnation", incarnation);
@@ -224,6 +249,7 @@ core::Result<Heartbeat> read_heartbeat(std::string_view text) {
     Heartbeat out;
     core::JsonArray partitions;
     if (!root || !root->is_object() || !take_member(*root, "node", out.node) ||
+    if (!read_asked(*root, out)) return unreadable("META", "asked");
         !take_member(*root, "url", out.url) ||
         !take_member(*root, "incarnation", out.incarnation) ||
         !take_member(*root, "meta", out.meta_revision) ||

@@ -1,7 +1,8 @@
 // What: what a node knows of its cluster: what META says (members, who has copies of what, moves)
 //       and what nodes say of themselves. Values, read and written as JSON.
 // Threads: values. Lifetime: own their texts.
-// Limits: kMembersMax members, kMovesMax moves at once; a heartbeat names each partition once.
+// Limits: kMembersMax members, kMovesMax moves at once, kAskedMax orders on their way into the
+//         audit log; a heartbeat names each partition once.
 // Failure: read_meta and read_heartbeat name what does not read.
 #pragma once
 
@@ -20,6 +21,7 @@ namespace millrace::runtime::node {
 inline constexpr std::size_t kMembersMax = 64;
 inline constexpr std::size_t kMovesMax = 2;
 inline constexpr std::size_t kPartitionsMax = 256;
+inline constexpr std::size_t kAskedMax = 64;
 
 // ---- META
 
@@ -40,6 +42,15 @@ struct Move {
     bool operator==(const Move&) const = default;
 };
 
+// An order of a person's that the audit log has not got yet (runtime/node/asked.h).
+struct AskedFor {
+    std::string id;
+    std::int64_t at_us = 0;
+    std::string entry;  // JSON: the log's line
+
+    bool operator==(const AskedFor&) const = default;
+};
+
 struct Meta {
     std::uint64_t revision = 0;    // its sequence in the stream; 0: it was never written
     std::uint64_t generation = 0;  // how often its stream was lost, and it was written again
@@ -50,6 +61,7 @@ struct Meta {
     std::vector<std::vector<std::string>>
         lists;  // by partition: who has a copy; empty: no init yet
     std::vector<Move> moves;
+    std::vector<AskedFor> asked;  // the oldest first
 
     bool initialized() const { return !lists.empty(); }
     std::size_t partitions() const { return lists.size(); }

@@ -4,6 +4,7 @@
 #include "core/json_writer.h"
 #include "io/error_body.h"
 #include "io/http_head.h"
+#include "runtime/api/audit.h"
 #include "runtime/identity/trusted_front.h"
 #include "runtime/node/cluster_state.h"
 #include "runtime/node/front.h"
@@ -38,6 +39,25 @@ HeaderList credentials_of(const HeaderList& headers) {
         if (looked_at) out.push_back(one);
     }
     return out;
+}
+
+// As the audit log has it of every other change.
+void say_who_asks(const Passage& passage, NodeOrder& order) {
+    api::ApiRequest asked;
+    asked.headers = passage.headers;
+    if (passage.who) {
+        if (auto told = identity::read_principal(passage.who->principal))
+            asked.principal = std::move(told->principal);
+    }
+    if (passage.is_private) {
+        auto token = std::make_shared<identity::KeyIdentity>();
+        token->id = "cluster.token";
+        token->role = identity::Role::kAdmin;
+        asked.principal.key = std::move(token);
+    }
+    asked.principal.peer = passage.client;
+    order.actor = identity::actor_of(asked.principal);
+    order.members = api::audit_members(asked);
 }
 
 }  // namespace
@@ -331,7 +351,7 @@ void Front::ask_node(Passage& passage) {
     order.method = passage.method;
     order.path = passage.path;
     order.body = passage.body ? std::string(passage.body.view()) : std::string();
-    order.actor = passage.is_private ? "token" : "client";
+    say_who_asks(passage, order);
     order.answer = [this, id = passage.id()](int status, std::string body) {
         post([this, id, status, body = std::move(body)] {
             const auto waits = passages_.find(id);

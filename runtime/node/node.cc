@@ -43,7 +43,7 @@ void Node::keep_meta() const {
         deps_.log->warn("cluster: META could not be kept", {{"file", deps_.meta_file}});
 }
 
-std::string Node::new_id() { return core::make_id("move_", random_, 12); }
+std::string Node::new_id(std::string_view prefix) { return core::make_id(prefix, random_, 12); }
 
 std::string Node::settings_line(std::size_t partition) const {
     return child_settings_line(*deps_.config, settings_, *meta_, partition);
@@ -83,8 +83,12 @@ void Node::turn() {
     }
     take_orders();
     if (joined_ && !leaving_ && meta_ && meta_heard_) {
+    // What was kept of META may be old: nothing is ordered by it before NATS has said what it has.
+    // That may be of the past too (another leader's): then the wrong process runs for a moment, or
+    // tries to own; that two never do is the log's business.
         decide();
         write_what_is_due();
+        tell_audit();
     }
     if (changed || now_ns - published_ns_ >= kPublishNs) publish_view(now_ns);
 }
@@ -149,6 +153,7 @@ void Node::take_news(std::int64_t now_ns) {
                 }
                 if (written_change_) {
                     written_change_->order.answer(202, written_change_->answer);
+                    if (written_change_->then) written_change_->then();
                     written_change_.reset();
                 }
                 take_meta(std::move(news->meta));
@@ -271,19 +276,42 @@ void Node::write_what_is_due() {
     if (const auto next = tidied(view(), new_id()))
         writing_ = deps_.bus->write_meta(*next, meta_->revision);
 }
+    // Only its own process has told that it is in the log.
+    if (!meta_->asked.empty() &&
+        deps_.supervisor->audited(audit_partition(*meta_)) == meta_->asked.front().id) {
+        Meta next = *meta_;
+        next.asked.erase(next.asked.begin());
+        writing_ = deps_.bus->write_meta(next, meta_->revision);
+        return;
+    }
 
 void Node::write_next_change() {
     constexpr unsigned kTriesMax = 20;
     Change change = std::move(changes_.front());
+// By the one whose process can take it into its log; the others wait till it is gone from META.
+void Node::tell_audit() {
+    if (meta_->asked.empty() || turned_ns_ - audit_told_ns_ < kMetaNs) return;
+    const std::size_t partition = audit_partition(*meta_);
+    if (deps_.supervisor->address(partition).empty() ||
+        deps_.supervisor->audited(partition) == meta_->asked.front().id)
+        return;
+    audit_told_ns_ = turned_ns_;
+    deps_.supervisor->order(partition, audit_order(meta_->asked.front()));
+}
+
     changes_.pop_front();
-    const auto next = change.make(*meta_);
-    if (!next) {
+    auto next = change.make(*meta_);
+    const auto is_it = [&change](const AskedFor& one) { return one.id == change.asked.id; };
+    // It has become so, or the write that nobody was sure of was there.
+    if (!next || std::any_of(meta_->asked.begin(), meta_->asked.end(), is_it)) {
+        if (change.then) change.then();
         change.order.answer(202, change.answer);
         return;
     }
     if (++change.tries > kTriesMax) {
         change.order.answer(
             503, R"({"success":false,"error":{"message":"META could not be written","code":)"
+    next->asked.push_back(change.asked);
                  R"("UNAVAILABLE","statusCode":503}})");
         return;
     }

@@ -11,6 +11,7 @@
 #include "core/config.h"
 #include "core/log.h"
 #include "core/random.h"
+#include "runtime/node/asked.h"
 #include "runtime/node/bus.h"
 #include "runtime/node/front.h"
 #include "runtime/node/node_settings.h"
@@ -78,6 +79,8 @@ private:
         std::function<std::optional<Meta>(const Meta&)> make;  // nullopt: it has become so
         std::string answer;
         NodeOrder order;
+        AskedFor asked{};
+        std::function<void()> then = nullptr;  // when it is written
         unsigned tries = 0;
     };
 
@@ -109,9 +112,11 @@ private:
     void order_heal(NodeOrder&& order, std::size_t partition);
     void order_drain(NodeOrder&& order, const std::string& node);
     void take_asked(const std::string& words);
-    void change(NodeOrder&& order, std::string answer,
-                std::function<std::optional<Meta>(const Meta&)> make);
-    std::string new_id();
+    void change(NodeOrder&& order, const std::string& id, const AskedWhat& what,
+                std::function<std::optional<Meta>(const Meta&)> make,
+                std::function<void()> then = nullptr);
+    void tell_audit();
+    std::string new_id(std::string_view prefix = "move_");
 
     const Deps deps_;
     const NodeSettings& settings_;
@@ -120,7 +125,7 @@ private:
     bool meta_heard_ = false;  // NATS has said what it has of it: what is kept here may be old
     std::map<std::string, Heard> heard_;
     std::int64_t since_ns_ = 0, turned_ns_ = 0, beaten_ns_ = 0, asked_ns_ = 0, published_ns_ = 0;
-    std::int64_t opened_ns_ = 0, written_ns_ = 0, made_ns_ = 0;
+    std::int64_t opened_ns_ = 0, written_ns_ = 0, made_ns_ = 0, audit_told_ns_ = 0;
     bool joined_ = false;
     bool named_ = false;  // META says that the name is ours
     bool leaving_ = false;

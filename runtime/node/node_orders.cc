@@ -105,6 +105,12 @@ void Node::take_order(NodeOrder&& order) {
         return refuse_order(order, core::ErrorCode::kUnavailable,
                             "the cluster has not been made yet: millrace cluster init");
     }
+    if (!has_room(*meta_) && !path.ends_with("/heal")) {
+        return refuse_order(order, core::ErrorCode::kUnavailable,
+                            std::to_string(kAskedMax) +
+                                " orders wait for the audit log, which is in partition " +
+                                std::to_string(audit_partition(*meta_)) + ": see who owns that");
+    }
     if (path.starts_with("/v2/cluster/partitions/") && posts) {
         path.remove_prefix(std::string_view("/v2/cluster/partitions/").size());
         const std::size_t slash = path.find('/');
@@ -163,6 +169,8 @@ void Node::begin_cluster(NodeOrder&& order) {
     }
     const auto partitions = static_cast<std::size_t>(cluster.partitions);
     meta.lists = lists_for(nodes, partitions, meta.replicas);
+    const AskedWhat what{"init", "cluster", settings_.cluster};
+    meta.asked.push_back(asked_for(new_id("init_"), deps_.clock->wall_us(), what, order));
     making.order = std::move(order);
     const auto replicas = static_cast<std::uint32_t>(
         std::min<std::int64_t>(kNatsReplicasMax, std::int64_t(settings_.nats.size())));
@@ -192,6 +200,10 @@ void Node::restore_meta(NodeOrder&& order) {
     Making making;
     making.meta = *meta_;
     ++making.meta.generation;
+    const AskedWhat what{"restore", "cluster", settings_.cluster};
+    if (has_room(making.meta))
+        making.meta.asked.push_back(
+            asked_for(new_id("init_"), deps_.clock->wall_us(), what, order));
     making.order = std::move(order);
     const std::string name = "MR-" + settings_.cluster + "-META";
     making.missing.insert(name);
@@ -222,9 +234,12 @@ void Node::go_on_making(const BusNews& news) {
 
 // ---- changes of META
 
-void Node::change(NodeOrder&& order, std::string answer,
-                  std::function<std::optional<Meta>(const Meta&)> make) {
-    changes_.push_back({std::move(make), std::move(answer), std::move(order), 0});
+void Node::change(NodeOrder&& order, const std::string& id, const AskedWhat& what,
+                  std::function<std::optional<Meta>(const Meta&)> make,
+                  std::function<void()> then) {
+    AskedFor asked = asked_for(id, deps_.clock->wall_us(), what, order);
+    changes_.push_back(
+        {std::move(make), accepted(id), std::move(order), std::move(asked), std::move(then), 0});
 }
 
 void Node::order_move(NodeOrder&& order, std::size_t partition) {
@@ -245,7 +260,8 @@ void Node::order_move(NodeOrder&& order, std::size_t partition) {
         return refuse_order(order, core::ErrorCode::kConflict,
                             "two partitions are on their way; wait");
     const std::string id = new_id();
-    change(std::move(order), accepted(id),
+    const std::string number = std::to_string(partition);
+    change(std::move(order), id, {"move", "partition", number, "to", to},
            [id, to, partition](const Meta& meta) -> std::optional<Meta> {
                if (meta.move_of(partition)) return std::nullopt;
                Meta next = meta;
@@ -259,7 +275,7 @@ void Node::order_drain(NodeOrder&& order, const std::string& node) {
     if (!meta_->member(node))
         return refuse_order(order, core::ErrorCode::kNotFound, "no node is called '" + node + "'");
     const bool drains = order.method == io::Method::kPost;
-    change(std::move(order), accepted("drain"),
+    change(std::move(order), new_id("drain_"), {drains ? "drain" : "undrain", "node", node},
            [node, drains](const Meta& meta) -> std::optional<Meta> {
                const Member* member = meta.member(node);
                if (!member || member->draining == drains) return std::nullopt;
@@ -269,7 +285,8 @@ void Node::order_drain(NodeOrder&& order, const std::string& node) {
            });
 }
 
-// Not by META: it is said once, by a person who has looked, to the one copy that is to count.
+// It changes nothing in META but that it was asked for: it is said once, by a person who has
+// looked, to the one copy that is to count.
 void Node::order_heal(NodeOrder&& order, std::size_t partition) {
     std::string from;
     if (!read_text(order.body, "from", from))
@@ -287,11 +304,16 @@ void Node::order_heal(NodeOrder&& order, std::size_t partition) {
     std::string words;
     core::JsonWriter json(words);
     json.begin_object().field("do", "heal").field("partition", partition).end_object();
-    if (from == settings_.node)
-        take_asked(words);
-    else
-        deps_.bus->ask(from, words);
-    order.answer(202, accepted("heal"));
+    const std::string number = std::to_string(partition);
+    change(
+        std::move(order), new_id("heal_"), {"heal", "partition", number, "from", from},
+        [](const Meta& meta) { return std::optional(meta); },
+        [this, from, words] {
+            if (from == settings_.node)
+                take_asked(words);
+            else
+                deps_.bus->ask(from, words);
+        });
 }
 
 void Node::take_asked(const std::string& words) {

@@ -21,7 +21,9 @@
 #include <cstdlib>
 #include <memory>
 #include <optional>
+#include <limits>
 #include <thread>
+#include <mutex>
 #include <utility>
 
 #include <fcntl.h>
@@ -148,6 +150,7 @@ private:
     std::optional<int> look();
     std::optional<int> begin_to_serve();
     void obey(const std::string& line);
+    void take_into_audit_log(core::JsonObject& in);
     void tell();
     void release(const std::string& to, std::int64_t within_ns);
     int stop();
@@ -170,6 +173,8 @@ private:
 };
 
 core::Status PartitionProcess::begin() {
+    std::mutex audited_mutex_;
+    std::string audited_;  // the order that is in the audit log
     auto options = agent_options(order_, config_, clock_);
     if (!options) return core::fail(std::move(options.error()));
     auto agent = cluster::PartitionAgent::create(std::move(*options), clock_);
@@ -208,12 +213,29 @@ void PartitionProcess::tell() {
     core::JsonWriter json(line);
     json.begin_object().field("role", taking ? "catching-up" : cluster::role_text(now.role));
     json.field("partition", order_.partition).field("epoch", now.epoch);
+    } else if (what == "audit" && in) {
+        take_into_audit_log(*in);
     json.field("applied", now.applied);
     json.field("fsynced", server_ ? now.applied : now.fsynced).field("appended", now.appended);
     json.field("lag", now.lag()).field("unit", now.unit).field("hash", std::to_string(now.hash));
     json.field("connected", now.connected);
     if (server_)
         json.field("http", config_.http.listen.starts_with("unix:") ? config_.http.listen
+// The node says it again until it hears that it is there.
+void PartitionProcess::take_into_audit_log(core::JsonObject& in) {
+    constexpr std::size_t kEntryBytesMax = 64u << 10;
+    std::string order, entry;
+    std::int64_t at_us = 0;
+    in.text("order", order);
+    in.text("entry", entry, {.bytes_max = kEntryBytesMax});
+    in.integer("askedAtUs", at_us, 0, std::numeric_limits<std::int64_t>::max());
+    if (!server_ || order.empty() || entry.empty()) return;
+    server_->audit_order(order, at_us, std::move(entry), [this, order] {
+        const std::lock_guard lock(audited_mutex_);
+        audited_ = order;
+    });
+}
+
                                                                     : server_->addresses().http);
     if (!now.owner.empty()) json.field("owner", now.owner).field("ownerUrl", now.owner_url);
     if (now.needs_snapshot) json.field("needsSnapshot", true);
@@ -230,6 +252,10 @@ int PartitionProcess::end_code(const cluster::PartitionStatus& now) const {
     switch (now.role) {
         case PartitionRole::kFenced:
         case PartitionRole::kReleased: return kExitOwnedElsewhere;
+    {
+        const std::lock_guard lock(audited_mutex_);
+        if (!audited_.empty()) json.field("audited", audited_);
+    }
         case PartitionRole::kDiverged: return kExitDiverged;
         default: return kExitStoreFailed;
     }

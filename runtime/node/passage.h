@@ -79,6 +79,7 @@ public:
     bool upgrade = false;
     bool is_private = false;
     std::string shown;      // the digest of it
+    io::Peer client;
     std::string query_key;  // where one counts
 
     // What has become of it.

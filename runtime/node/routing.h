@@ -44,7 +44,8 @@ struct NodeOrder {
     io::Method method = io::Method::kPost;
     std::string path;
     std::string body;
-    std::string actor;  // for the log
+    std::string actor;    // who asks, for the log
+    std::string members;  // for the audit log: who, from where and by what, as members of JSON
     std::function<void(int status, std::string body)> answer;
 };
 

@@ -32,6 +32,7 @@ core::Result<ChildReport> read_child_report(std::string_view line) {
         if (root->find(name, member) && !member.get(*to)) return wrong(name);
     }
     if (root->find("http", member) && member.get(text)) out.http = text;
+    if (root->find("audited", member) && member.get(text)) out.audited = text;
     if (root->find("hash", member) && member.get(text)) out.status.hash = text;
     if (root->find("error", member) && member.get(text)) out.status.error = text;
     return out;
@@ -169,6 +170,11 @@ void Supervisor::stop() {
 }
 
 // An owner says in the log that it goes: nobody has to wait for its silence.
+std::string Supervisor::audited(std::size_t partition) const {
+    const auto found = slots_.find(partition);
+    return found == slots_.end() ? std::string() : found->second.report.audited;
+}
+
 void Supervisor::end(ChildProcess& child) {
     child.tell(R"({"do":"stop"})");
     child.let_end();

@@ -25,7 +25,8 @@ namespace millrace::runtime::node {
 // What a child's line says.
 struct ChildReport {
     PartitionStatus status;
-    std::string http;  // "unix:/path" or HOST:PORT, of an owner
+    std::string http;     // "unix:/path" or HOST:PORT, of an owner
+    std::string audited;  // the order that it has taken into its audit log last
 };
 core::Result<ChildReport> read_child_report(std::string_view line);
 
@@ -57,6 +58,7 @@ public:
     std::map<std::size_t, PartitionStatus> statuses() const;
     // Where an owner is to be reached; empty: it owns nothing here.
     std::string address(std::size_t partition) const;
+    std::string audited(std::size_t partition) const;
 
     // All of them are to end; over() when they have. hurry(): at once.
     void stop();

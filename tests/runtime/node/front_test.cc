@@ -389,3 +389,5 @@ TEST_F(FrontTest, WhatAClusterDoesNotDoIsRefused) {
 
 }  // namespace
 }  // namespace millrace::runtime::node
+    EXPECT_EQ(orders.orders.front().actor, "loopback");
+    EXPECT_NE(orders.orders.front().members.find(R"("ip":"127.0.0.1")"), std::string::npos);

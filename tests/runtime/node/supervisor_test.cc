@@ -100,8 +100,10 @@ TEST_F(SupervisorTest, OneThatEndsBadlyIsDownAndComesBack) {
 
 TEST(ChildReport, SaysWhichUnitItsHashIsOf) {
     const auto report =
-        read_child_report(R"({"role":"standby","epoch":2,"unit":41,"hash":"1234","applied":7})");
+        read_child_report(R"({"role":"standby","epoch":2,"unit":41,"hash":"1234","applied":7,)"
+                          R"("audited":"move_1"})");
     ASSERT_TRUE(report);
+    EXPECT_EQ(report->audited, "move_1");
     EXPECT_EQ(report->status.unit, 41u);
     EXPECT_EQ(report->status.hash, "1234");
 }
