@@ -24,6 +24,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -216,9 +217,10 @@ struct LaneResult {
     std::vector<std::uint32_t> returning;
     std::vector<EmittedLetter> letters;  // by their entries
     std::vector<EmittedTrace> traces;    // likewise; mostly empty
-    // Counts those of the emitted events that were in the log already, when that is known. Null:
-    // nobody asks.
-    std::shared_ptr<std::atomic<std::uint64_t>> duplicates;
+    // Called once on the shard's thread, right before `rows` go in: what is counted there is of one
+    // commit with them. `there`: which of the emitted events were in the log already, in rising
+    // order. Null: nobody asks.
+    std::function<void(store::RowBatch& rows, std::span<const std::uint32_t> there)> when_counted;
     std::uint64_t deliveries = 0;   // first attempts in here: no longer waiting
     std::vector<BehindAsk> behind;  // to be known before the parts are finished
     // Deliveries that were passed over because their subscription is behind.

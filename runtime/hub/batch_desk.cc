@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 #include <utility>
 
 namespace millrace::runtime::hub {
@@ -204,7 +205,10 @@ void BatchDesk::accept(const EdgeNode& edge, const Batch& batch, const Key& key,
         std::memcpy(result->emitted.data(), lines_.data(), lines_.size());
         result->emitted.set_size(lines_.size());
     }
-    result->duplicates = edges_[next.edge].duplicates;
+    result->when_counted = [known = edges_[next.edge].duplicates](
+                               store::RowBatch&, std::span<const std::uint32_t> there) {
+        known->fetch_add(there.size(), std::memory_order_relaxed);  // a figure
+    };
     next.taken += batch.events.size() - letters;
     next.rejected += letters;
     next.skipped += batch.head.to - batch.head.from - batch.events.size();

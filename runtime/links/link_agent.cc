@@ -43,7 +43,10 @@ core::Status LinkAgent::load(SetAside& aside) {
             aside.add(kLinkStateKind, row.id, state.error());
             damaged.insert(row.id);
         } else if (registry_->links.find(state->number)) {
-            runs_[state->number].state = std::move(*state);
+            LinkRun& run = runs_[state->number];
+            run.counts->duplicates = state->duplicates;
+            run.counts->rejected = state->rejected;
+            run.state = std::move(*state);
         } else if (!aside.any_of(document_kind<Link>().name)) {
             erase_link_state(leftovers, *state);
         }
@@ -62,7 +65,7 @@ core::Status LinkAgent::load(SetAside& aside) {
 void LinkAgent::take_up(const LinkRef& link) {
     LinkRun& run = runs_[link->number.value];
     const bool known = run.link != nullptr || run.state.number != 0;
-    if (run.stream) run.state.position = run.stream->position();
+    if (run.stream) take_position(run);
     run.link = link;
     run.begin_anew();
     fail_all(run, "the link was changed");
@@ -120,9 +123,21 @@ std::unique_ptr<LaneResult> LinkAgent::new_result(const LinkRun& run) const {
     return result;
 }
 
+// What the shard counts for it is in its row: what an earlier commit is about to count, too.
+void LinkAgent::put_state(const LinkRun& run, LinkEntries&& entries, LaneResult& result) const {
+    result.when_counted = [state = run.state, counts = run.counts, entries = std::move(entries),
+                           now_us = deps_.clock->wall_us()](
+                              store::RowBatch& rows, std::span<const std::uint32_t> there) mutable {
+        count_entries(*counts, entries, there);
+        state.duplicates = counts->duplicates;
+        state.rejected = counts->rejected;
+        put_link_state(rows, state, now_us);
+    };
+}
+
 void LinkAgent::keep_state(LinkRun& run) {
     auto result = new_result(run);
-    put_link_state(result->rows, run.state, deps_.clock->wall_us());
+    put_state(run, {}, *result);
     outbox_[result->shard.value].push_back(std::move(result));
 }
 

@@ -118,11 +118,12 @@ private:
     void forget(std::uint32_t number);
     bool flush();
     std::unique_ptr<LaneResult> new_result(const LinkRun& run) const;
+    void put_state(const LinkRun& run, LinkEntries&& entries, LaneResult& result) const;
     void keep_state(LinkRun& run);
     bool may_run(const LinkRun& run) const;
-    core::Result<LinkConfig> filled_config(const Link& link);
     // For how long; nothing: it goes on, or there is none.
     std::optional<std::int64_t> lease_over_ns() const;
+    core::Result<LinkConfig> filled_config(const Link& link);
     void note_error(LinkRun& run, const std::string& why);
     void on_trouble(LinkRun& run, const PeerTrouble& trouble);
     PeerDeps peer_deps();
@@ -151,6 +152,7 @@ private:
     bool begin_stream(LinkRun& run);
     std::size_t stream(LinkRun& run);
     bool read_log(LinkRun& run);
+    void take_position(LinkRun& run);
     void keep_stream(LinkRun& run, std::vector<LinkUnsent>&& unsent);
 
     // link_status.cc

@@ -151,14 +151,14 @@ void LinkAgent::commit_batch(LinkRun& run, std::unique_ptr<LaneResult> result,
                              const LinkEvents::Counts& counts) {
     SourceBatch& batch = run.batch;
     put_lines(*result);
-    result->duplicates = run.duplicates;
     run.state.position = batch.position;
     run.state.taken += batch.size() - counts.letters - counts.left_out;
-    run.state.rejected += counts.letters;
     run.state.left_out += counts.left_out;
     run.state.missed += batch.missed;
     run.state.gaps += batch.gap;
-    put_link_state(result->rows, run.state, deps_.clock->wall_us());
+    LinkEntries entries{batch.gap ? 1u : 0u, {}};
+    for (const EmittedLetter& letter : result->letters) entries.letters.push_back(letter.entry);
+    put_state(run, std::move(entries), *result);
     ++run.under_way;
     result->when_durable.push_back(
         [this, number = run.state.number, source = run.sources, acknowledges = batch.acknowledges] {

@@ -9,7 +9,6 @@
 #include "runtime/links/link_stream.h"
 #include "runtime/registry/document_kinds.h"
 
-#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -40,9 +39,8 @@ struct LinkRun {
     std::size_t batch_paid = 0;  // of its entries: the tenant may send them
     bool batch_waits = false;    // for what the tenant may send
     std::size_t under_way = 0;   // commits
-    // Counted by shards; since the process began.
-    std::shared_ptr<std::atomic<std::uint64_t>> duplicates =
-        std::make_shared<std::atomic<std::uint64_t>>(0);
+    // By its shard; `state` has of these what a row is begun with.
+    std::shared_ptr<LinkCounts> counts = std::make_shared<LinkCounts>();
 
     // Of a sink.
     std::unique_ptr<LinkSink> sink;

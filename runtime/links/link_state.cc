@@ -4,7 +4,23 @@
 #include "core/json_writer.h"
 #include "runtime/registry/document_body.h"
 
+#include <algorithm>
+
 namespace millrace::runtime {
+
+void count_entries(LinkCounts& counts, const LinkEntries& entries,
+                   std::span<const std::uint32_t> there) {
+    std::uint64_t known_letters = 0, known = 0;
+    for (const std::uint32_t entry : there) {
+        if (entry < entries.first) continue;
+        const bool is_letter =
+            std::binary_search(entries.letters.begin(), entries.letters.end(), entry);
+        ++(is_letter ? known_letters : known);
+    }
+    // relaxed: figures; no data behind them
+    counts.duplicates.fetch_add(known, std::memory_order_relaxed);
+    counts.rejected.fetch_add(entries.letters.size() - known_letters, std::memory_order_relaxed);
+}
 
 std::string link_state_id(const LinkState& state) {
     return std::to_string(state.tenant.value) + "/" + std::to_string(state.number);
@@ -16,8 +32,8 @@ void put_link_state(store::RowBatch& rows, const LinkState& state, std::int64_t 
     json.begin_object().field("tenant", state.tenant.value).field("number", state.number);
     json.field("resets", state.resets);
     if (!state.position.empty()) json.raw_field("position", state.position);
-    json.field("taken", state.taken).field("rejected", state.rejected);
-    json.field("leftOut", state.left_out);
+    json.field("taken", state.taken).field("duplicates", state.duplicates);
+    json.field("rejected", state.rejected).field("leftOut", state.left_out);
     json.field("missed", state.missed).field("gaps", state.gaps);
     json.field("stopped", state.stopped).field("lastError", state.last_error);
     json.field("lastErrorAtUs", state.last_error_at_us).end_object();
@@ -38,6 +54,7 @@ core::Result<LinkState> read_link_state(std::string_view text) {
     in->integer_as("resets", out.resets, 0, UINT32_MAX);
     out.position = member_text(*in, "position");
     in->integer_as("taken", out.taken, 0, INT64_MAX);
+    in->integer_as("duplicates", out.duplicates, 0, INT64_MAX);
     in->integer_as("rejected", out.rejected, 0, INT64_MAX);
     in->integer_as("leftOut", out.left_out, 0, INT64_MAX);
     in->integer_as("missed", out.missed, 0, INT64_MAX);

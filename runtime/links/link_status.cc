@@ -55,11 +55,12 @@ LinkStatus LinkAgent::status_of(const LinkRun& run) const {
         out.lag_unit = "events";
     }
     out.taken = run.state.taken;
-    out.rejected = run.state.rejected;
+    // relaxed: figures
+    out.duplicates = run.counts->duplicates.load(std::memory_order_relaxed);
+    out.rejected = run.counts->rejected.load(std::memory_order_relaxed);
     out.left_out = run.state.left_out;
     out.missed = run.state.missed;
     out.gaps = run.state.gaps;
-    out.duplicates = run.duplicates->load(std::memory_order_relaxed);  // a figure
     out.sent = run.sent;
     out.failed = run.failed;
     out.pending = run.stream ? run.stream->pending() : run.given.size() + run.waiting.size();
@@ -87,6 +88,7 @@ void LinkAgent::tell_figures(LinkRun& run, const LinkStatus& status) {
         figures.lag = role_.gauge(core::Metric::kLinkLag, of);
         figures.up = role_.gauge(core::Metric::kLinkUp, of);
         figures.told_taken = status.taken;
+        figures.told_duplicates = status.duplicates;
         figures.told_rejected = status.rejected;
         figures.told_left_out = status.left_out;
         figures.told_missed = status.missed;

@@ -39,13 +39,18 @@ struct LinkStream::Walker {
     LinkStream& stream;
     Part& part;
 
-    bool goes_on() const { return part.flights.size() < kTextsMax && part.bytes < kBytesMax; }
+    bool goes_on() const {
+        return part.flights.size() < kTextsMax && part.bytes < kBytesMax &&
+               part.lost.size() < kTextsMax;
+    }
     void event(const store::StoredEvent& event) {
         if (stream.wants(event)) stream.take(part, event);
     }
     void lost(std::uint64_t from, std::uint64_t to) {
-        stream.lost_.events += to - from;
-        ++stream.lost_.gaps;
+        if (part.lost.empty() || part.lost.back().first != from || from <= part.done)
+            part.lost.emplace_back(from, 0);
+        part.lost.back().first = to;
+        part.lost.back().second += to - from;
     }
 };
 
@@ -214,6 +219,7 @@ void LinkStream::go_back(Part& part) {
     part.bytes = 0;
     part.unsent = 0;
     part.read = part.done;
+    while (!part.lost.empty() && part.lost.back().first > part.done) part.lost.pop_back();
 }
 
 void LinkStream::begin_anew() {
@@ -273,6 +279,17 @@ std::uint64_t LinkStream::lag() const {
     std::uint64_t out = 0;
     for (std::size_t i = 0; i < parts_.size(); ++i)
         out += end_of(i) - std::min(end_of(i), parts_[i].done);
+    return out;
+}
+
+LinkStream::Lost LinkStream::take_lost() {
+    Lost out;
+    for (Part& part : parts_) {
+        for (; !part.lost.empty() && part.lost.front().first <= part.done; part.lost.pop_front()) {
+            out.events += part.lost.front().second;
+            ++out.gaps;
+        }
+    }
     return out;
 }
 

@@ -6,7 +6,8 @@
 // Threads: the links'; reads block on the disk. Lifetime: borrows the database and the link.
 // Limits: kTextsMax texts and kBytesMax bytes of a shard on their way; kBlocksPerTurn blocks of the
 //         log a turn. What is beyond waits in the log (overflow policy: read later).
-// Failure: Errors of the log. What retention has taken is counted and passed.
+// Failure: Errors of the log. What retention has taken is passed, and counted with the position
+//          that is behind it.
 #pragma once
 
 #include "core/event_parser.h"
@@ -80,8 +81,9 @@ public:
     struct Lost {
         std::uint64_t events = 0, gaps = 0;
     };
-    // That retention has taken before they were sent, since the last call.
-    Lost take_lost() { return std::exchange(lost_, {}); }
+    // That retention has taken before they were sent, and position() has passed since the last
+    // call.
+    Lost take_lost();
 
 private:
     enum class At : std::uint8_t { kRead, kShaping, kReady, kSent, kDone };
@@ -101,6 +103,8 @@ private:
         std::uint64_t first = 0;  // the number of the front one; they are counted on for ever
         std::size_t bytes = 0;
         std::size_t unsent = 0;  // of the flights: the first that was not sent
+        // Of what the log has no more: behind it, and how many; what `read` has passed.
+        std::deque<std::pair<std::uint64_t, std::uint64_t>> lost;
         // An offset that its peer would not have, and how often.
         std::uint64_t failing = 0;
         std::uint32_t tries = 0;
@@ -129,7 +133,6 @@ private:
     std::vector<Part> parts_;
     std::size_t turn_ = 0;  // whose next text is sent
     std::vector<LinkUnsent> unsent_;
-    Lost lost_;
 };
 
 }  // namespace millrace::runtime

@@ -20,18 +20,22 @@ bool LinkAgent::begin_stream(LinkRun& run) {
 // False: the log does not read; it is tried again.
 bool LinkAgent::read_log(LinkRun& run) {
     const auto read = run.stream->read();
-    const LinkStream::Lost lost = run.stream->take_lost();
-    if (lost.events > 0) {
-        run.state.missed += lost.events;
-        run.state.gaps += lost.gaps;
-        run.state.last_error =
-            "retention has taken " + std::to_string(lost.events) + " events before they were sent";
-        run.state.last_error_at_us = deps_.clock->wall_us();
-        deps_.log->warn("link: " + run.state.last_error, {{"link", run.link->id}});
-    }
     if (read) return true;
     note_error(run, read.error().message);
     return false;
+}
+
+// With what it has passed that was lost: read again, it is lost again.
+void LinkAgent::take_position(LinkRun& run) {
+    run.state.position = run.stream->position();
+    const LinkStream::Lost lost = run.stream->take_lost();
+    if (lost.events == 0) return;
+    run.state.missed += lost.events;
+    run.state.gaps += lost.gaps;
+    run.state.last_error =
+        "retention has taken " + std::to_string(lost.events) + " events before they were sent";
+    run.state.last_error_at_us = deps_.clock->wall_us();
+    deps_.log->warn("link: " + run.state.last_error, {{"link", run.link->id}});
 }
 
 // The position, and what is told of those that it passes, are one commit.
@@ -42,7 +46,7 @@ void LinkAgent::keep_stream(LinkRun& run, std::vector<LinkUnsent>&& unsent) {
                                     now_ns - run.position_kept_ns >= LinkRun::kPositionKeptNs);
     if (!due && unsent.empty()) return;
     run.position_kept_ns = now_ns;
-    run.state.position = run.stream->position();
+    take_position(run);
     run.stream->note_kept();
     auto result = new_result(run);
     lines_.clear();
@@ -53,7 +57,7 @@ void LinkAgent::keep_stream(LinkRun& run, std::vector<LinkUnsent>&& unsent) {
         run.state.last_error_at_us = deps_.clock->wall_us();
     }
     put_lines(*result);
-    put_link_state(result->rows, run.state, deps_.clock->wall_us());
+    put_state(run, {}, *result);
     outbox_[result->shard.value].push_back(std::move(result));
 }
 

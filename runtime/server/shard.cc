@@ -372,12 +372,13 @@ void Shard::finish(IngestRequest& request) {
         case IngestOrigin::kLine: edge_lines_.finish(request); break;
         case IngestOrigin::kGrpc: grpc().finish(request); break;
         case IngestOrigin::kLane: {
-            count_duplicates(request);
             // Events with a key of another shard are in its log now: the rows may follow.
             const std::unique_ptr<LaneResult> result(std::exchange(request.lane_result, nullptr));
             if (!result) break;
             result_waits_[result->lane] = false;
-            if (!request.failed()) commit_lane_result(*result);
+            if (request.failed()) break;
+            tell_counted(request, *result);
+            commit_lane_result(*result);
             break;
         }
     }
@@ -453,13 +454,14 @@ void Shard::mark_traces(IngestRequest& request, const LaneResult& result) {
     }
 }
 
-void Shard::count_duplicates(IngestRequest& request) {
-    if (!request.duplicates) return;
-    const auto count = std::count_if(request.items.begin(), request.items.end(),
-                                     [](const IngestItem& item) { return item.duplicate; });
-    // relaxed: a figure; no data behind it
-    request.duplicates->fetch_add(static_cast<std::uint64_t>(count), std::memory_order_relaxed);
-    request.duplicates = nullptr;
+void Shard::tell_counted(const IngestRequest& request, LaneResult& result) {
+    if (!result.when_counted) return;
+    std::vector<std::uint32_t> there;
+    for (const IngestItem& item : request.items) {
+        if (item.duplicate) there.push_back(item.entry);
+    }
+    std::sort(there.begin(), there.end());
+    std::exchange(result.when_counted, nullptr)(result.rows, there);
 }
 
 void Shard::take_lane_result(std::unique_ptr<LaneResult> result) {
@@ -490,7 +492,6 @@ void Shard::take_lane_result(std::unique_ptr<LaneResult> result) {
         if (read) metrics_.dropped.add();
     }
     metrics_.emitted.add(request.items.size());
-    request.duplicates = result->duplicates;
     if (!result->letters.empty()) [[unlikely]]
         mark_letters(request, *result);
     for (IngestItem& item : request.items) {
@@ -506,23 +507,23 @@ void Shard::take_lane_result(std::unique_ptr<LaneResult> result) {
     for (std::size_t home = 0; home < request.by_home.size(); ++home) {
         all_here &= home == deps_.number.value || request.by_home[home].empty();
     }
-    if (all_here && backlog_.empty()) {
-        start(request);
-        if (backlog_.empty()) {
-            // In the open block: the rows go into the same unit, and one write makes both durable.
-            commit_lane_result(*result);
-            return;
-        }
-        result_waits_[result->lane] = true;
-        backlog_.back().request->lane_result = result.release();
-        return;
-    }
-    result_waits_[result->lane] = true;
+    const std::uint32_t lane = result->lane;
     request.lane_result = result.release();
+    result_waits_[lane] = true;
+    const bool at_once = all_here && backlog_.empty();
     start(request);
+    if (!at_once || !backlog_.empty()) return;
+    // In the open block: the rows go into the same unit, and one write makes both durable. Where
+    // nothing of it was new it is finished, and they are there already.
+    result.reset(std::exchange(request.lane_result, nullptr));
+    if (!result) return;
+    result_waits_[lane] = false;
+    tell_counted(request, *result);
+    commit_lane_result(*result);
 }
 
 void Shard::commit_lane_result(LaneResult& result) {
+    if (result.when_counted) std::exchange(result.when_counted, nullptr)(result.rows, {});
     behind_->take(result);
     dispatch_->count_ended(result.deliveries);
     for (const core::LogOffset first : result.finished_parts) dispatch_->finish_part(first);

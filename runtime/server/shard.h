@@ -245,7 +245,7 @@ private:
     void take_lane_result(std::unique_ptr<LaneResult> result);
     static void mark_letters(IngestRequest& request, const LaneResult& result);
     static void mark_traces(IngestRequest& request, const LaneResult& result);
-    static void count_duplicates(IngestRequest& request);
+    static void tell_counted(const IngestRequest& request, LaneResult& result);
     void commit_lane_result(LaneResult& result);
     void on_block_durable(const store::EventBlock& block, std::span<const DeliveryItem> items);
     void on_request_done(IngestRequest& request);

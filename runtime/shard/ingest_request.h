@@ -84,8 +84,7 @@ struct IngestRequest {
     io::LineToken line;
     std::uint64_t line_first = 0;
     std::uint64_t line_count = 0;
-    LaneResult* lane_result = nullptr;  // kLane: what waits for these events; owned
-    std::shared_ptr<std::atomic<std::uint64_t>> duplicates;  // LaneResult's
+    LaneResult* lane_result = nullptr;           // kLane: what waits for these events; owned
     std::unique_ptr<inbound::HookArrival> hook;  // it came as a webhook; null: it did not
     std::unique_ptr<LateChecks> late;            // rules that are still to be asked; null: none
 
@@ -263,7 +262,6 @@ struct IngestRequest {
         failed_.store(false, std::memory_order_relaxed);
         reached_.store(store::Durability::kFsync, std::memory_order_relaxed);
         lane_result = nullptr;
-        duplicates = nullptr;
         hook = nullptr;
         late = nullptr;
         reply_ids = ReplyIds::kInclude;

@@ -20,6 +20,7 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <vector>
 
 namespace millrace::runtime {
 namespace {
@@ -56,6 +57,7 @@ protected:
             if (full_) return false;
             emitted_ += result->emitted ? result->emitted.view() : std::string_view();
             letters_ += result->letters.size();
+            if (result->when_counted) result->when_counted(result->rows, known(*result));
             EXPECT_TRUE(database_->write_now(result->rows));
             if (durable_) {
                 for (auto& done : result->when_durable) done();
@@ -121,6 +123,16 @@ protected:
             clock_.advance_us(200'000);
         }
     }
+    // Which of its lines have come before, as a shard finds it.
+    std::vector<std::uint32_t> known(const LaneResult& result) {
+        std::vector<std::uint32_t> there;
+        std::istringstream lines(result.emitted ? std::string(result.emitted.view()) : "");
+        std::string line;
+        for (std::uint32_t entry = 0; std::getline(lines, line); ++entry) {
+            if (!lines_.insert(line).second) there.push_back(entry);
+        }
+        return there;
+    }
     std::int64_t events() { return std::count(emitted_.begin(), emitted_.end(), '\n'); }
     LinkStatus status(const LinkRef& link) { return agent_->look(link->number).value(); }
 
@@ -134,6 +146,7 @@ protected:
     std::unique_ptr<LinkShaper> shaper_;
     std::unique_ptr<LinkAgent> agent_;
     std::string emitted_;
+    std::set<std::string> lines_;
     std::size_t letters_ = 0;
     bool full_ = false, durable_ = true, may_take_ = true, holds_ = false;
 };
@@ -201,6 +214,40 @@ TEST_F(LinkAgentTest, WhatIsNoEventIsALetterAndTheRestGoesOn) {
     EXPECT_EQ(letters_, 1u);
     EXPECT_EQ(status(link).rejected, 1u);
     EXPECT_EQ(status(link).taken, 1u);
+}
+
+TEST_F(LinkAgentTest, WhatIsReadAgainCountsAsWhatItIsOverAResetAndARestart) {
+    append("bad\n");
+    append_events(0, 3);
+    const LinkRef link = source();
+    const auto reset = [&] {
+        amend([](Link& next) {
+            ++next.resets;
+            next.reset_to = "start";
+        });
+    };
+    const auto counts = [&] {
+        const LinkStatus now = status(link);
+        return std::to_string(now.taken) + " taken, " + std::to_string(now.duplicates) +
+               " known, " + std::to_string(now.rejected) + " rejected";
+    };
+    EXPECT_EQ(counts(), "3 taken, 0 known, 1 rejected");
+    reset();
+    EXPECT_EQ(counts(), "6 taken, 3 known, 1 rejected");
+    // Killed before its commit: neither the events nor the counts are there.
+    append_events(3, 5);
+    full_ = true;
+    work();
+    start();
+    full_ = false;
+    EXPECT_EQ(counts(), "6 taken, 3 known, 1 rejected");
+    work();
+    EXPECT_EQ(counts(), "8 taken, 3 known, 1 rejected");
+    append("worse\n");
+    work();
+    reset();
+    start();
+    EXPECT_EQ(counts(), "13 taken, 8 known, 2 rejected");
 }
 
 TEST_F(LinkAgentTest, OneThatStoppedStaysSoUntilItIsResetOverARestartToo) {
@@ -370,53 +417,6 @@ TEST_F(LinkAgentTest, AStreamSendsTheLogAndGoesOnWhereItWas) {
     EXPECT_TRUE(agent_->floors().empty());
 }
 
-TEST_F(LinkAgentTest, AStreamWhosePeerIsGoneWaitsWithItsPlace) {
-    const LinkRef link =
-        create(R"({"id":"out","direction":"out","type":"file","mode":"stream","config":{"path":")" +
-               files_.path() + R"(/later/out","from":"start"}})");
-    append({}, {.id = "e0", .tenant = kLinkTenant});
-    commit({});
-    work();
-    EXPECT_EQ(status(link).state, "retrying");
-    EXPECT_EQ(status(link).lag, 1u);
-    EXPECT_EQ(agent_->floors()[0], core::LogOffset(0));
-    std::filesystem::create_directory(files_.path() + "/later");
-    work();
-    EXPECT_EQ(status(link).state, "running");
-    EXPECT_EQ(status(link).lag, 0u);
-    EXPECT_EQ(status(link).failed, 0u);
-}
-
-TEST_F(LinkAgentTest, ATransformStandsBeforeTheCommit) {
-    script(
-        R"("return function(e) if e.payload.n == 1 then return nil end return {payload = {m = e.payload.n}} end")");
-    append(std::string(R"({"n":0})") + "\n" + R"({"n":1})" + "\n" + "bad\n" + R"({"n":3})" + "\n");
-    const LinkRef link =
-        create(R"({"id":"in","direction":"in","type":"file","transform":"t","config":{"path":")" +
-               files_.path() + R"(/in","format":"payload","pattern":"p"}})");
-    shape();
-    EXPECT_EQ(events(), 3);
-    EXPECT_NE(emitted_.find(R"("payload":{"m":0})"), std::string::npos) << emitted_;
-    EXPECT_EQ(letters_, 1u);
-    EXPECT_EQ(status(link).taken, 2u);
-    EXPECT_EQ(status(link).left_out, 1u);
-    EXPECT_EQ(status(link).rejected, 1u);
-    start();
-    append(std::string(R"({"n":4})") + "\n");
-    work();
-    amend([](Link& next) { next.paused = true; });  // while the script is at it
-    shape();
-    EXPECT_EQ(events(), 3);
-    amend([](Link& next) { next.paused = false; });
-    shape();
-    EXPECT_EQ(events(), 4);
-    EXPECT_EQ(status(link).taken, 3u);
-}
-
-TEST_F(LinkAgentTest, AStreamSendsWhatItsTransformMakesAndTellsWhatItCanNot) {
-    script(
-        R"("return function(e) if e.eventId == 'e1' then error('no') end return {body = e.eventId} end")");
-    for (int i = 0; i < 3; ++i) append({}, {.id = "e" + std::to_string(i), .tenant = kLinkTenant});
 // Whoever may have lost a partition takes nothing and sends nothing, until its log answers again.
 TEST_F(LinkAgentTest, ASourceTakesNothingWhileTheLeaseIsOverAndThenLetsGo) {
     append_events(0, 2);
@@ -505,6 +505,27 @@ TEST(LinkState, IsReadAsItWasWritten) {
     EXPECT_EQ(read->position, "{\"id\":\"1-1\"}");
     EXPECT_EQ(read->stopped, "why");
     EXPECT_EQ(read->gaps, 7u);
+}
+
+TEST(LinkState, WhatIsThereAlreadyCountsAsALetterOrAsADuplicate) {
+    struct Case {
+        LinkEntries entries;
+        std::vector<std::uint32_t> there;
+        std::uint64_t duplicates, rejected;
+    };
+    const Case cases[] = {
+        {{0, {}}, {}, 0, 0},
+        {{0, {1, 3}}, {}, 0, 2},
+        {{0, {1, 3}}, {0, 1, 2}, 2, 1},
+        {{0, {1, 3}}, {0, 1, 2, 3, 4}, 3, 0},
+        {{1, {}}, {0, 2}, 1, 0},  // the first one tells of a gap
+    };
+    for (const Case& one : cases) {
+        LinkCounts counts;
+        count_entries(counts, one.entries, one.there);
+        EXPECT_EQ(counts.duplicates, one.duplicates);
+        EXPECT_EQ(counts.rejected, one.rejected);
+    }
 }
 
 }  // namespace

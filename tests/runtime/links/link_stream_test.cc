@@ -3,6 +3,7 @@
 // will not have is tried alone and given up at last. Method: a log of the test's, answers by hand.
 #include "runtime/links/link_stream.h"
 
+#include "store/retention/retention.h"
 #include "tests/store/store_fixture.h"
 
 #include <gtest/gtest.h>
@@ -154,6 +155,39 @@ TEST_F(LinkStreamTest, WhatIsRefusedGoesAloneAndIsGivenUpAtLast) {
     }
     EXPECT_EQ(stream_->position(), R"({"next":[2,0]})");
     EXPECT_EQ(sent(), "e2;e3;");
+}
+
+TEST_F(LinkStreamTest, WhatRetentionHasTakenIsCountedOnceWithThePositionBehindIt) {
+    const auto lost = [this] {
+        const LinkStream::Lost found = stream_->take_lost();
+        return std::to_string(found.events) + " in " + std::to_string(found.gaps);
+    };
+    events(kZero, 0, 2);
+    start();
+    read();
+    EXPECT_EQ(sent(), "e0;e1;");
+    events(kZero, 2, 4);
+    events(kZero, 4, 6);
+    store::RowBatch rows;
+    rows.put_cursor("deliveries", {kZero, core::LogOffset{5}});
+    ASSERT_TRUE(database_->write_now(rows));
+    ASSERT_TRUE(store::apply_retention(*database_, {.keep_bytes_max = 1}));
+    ASSERT_EQ(database_->first_kept(kZero).value, 4u);
+    read();
+    EXPECT_EQ(sent(), "e4;e5;");
+    EXPECT_EQ(lost(), "0 in 0") << "a crash would find it again";
+    answer(0);
+    EXPECT_EQ(lost(), "0 in 0");
+    answer(1);
+    EXPECT_EQ(stream_->position(), R"({"next":[4,0]})");
+    EXPECT_EQ(lost(), "2 in 1");
+    EXPECT_EQ(lost(), "0 in 0");
+    start(R"({"next":[2,0]})");
+    read();
+    EXPECT_EQ(lost(), "2 in 1");
+    stream_->begin_anew();
+    read();
+    EXPECT_EQ(lost(), "0 in 0") << "it was passed before";
 }
 
 TEST_F(LinkStreamTest, OneShardThatWaitsHoldsUpNoOther) {
