@@ -9,11 +9,19 @@ namespace millrace::io {
 namespace {
 
 constexpr std::uint8_t kMqttConnect = 1, kMqttPublishKind = 3, kMqttPubackKind = 4,
-                       kMqttPubrecKind = 5, kMqttPubcompKind = 7, kMqttSubscribe = 8,
-                       kMqttPing = 12, kMqttDisconnectKind = 14;
+                       kMqttPubrecKind = 5, kMqttPubrelKind = 6, kMqttPubcompKind = 7,
+                       kMqttSubscribe = 8, kMqttPing = 12, kMqttDisconnectKind = 14;
 constexpr std::size_t kMqttVarintBytesMax = 4;
 
 // ---- reading
+
+constexpr std::uint8_t kMqttPubrelFlags = 2;
+
+// What a message has there is its own; of all others the standard says it.
+bool has_mqtt_flags(unsigned kind, unsigned flags) {
+    if (kind == kMqttPublishKind) return true;
+    return flags == (kind == kMqttPubrelKind ? kMqttPubrelFlags : 0u);
+}
 
 // Takes values off the front of a text; false once something is missing.
 struct MqttCursor {
@@ -173,7 +181,7 @@ void append_mqtt_packet(std::string& out, std::uint8_t kind, std::uint8_t flags,
 void append_mqtt_answer(std::string& out, std::uint8_t kind, std::uint16_t id) {
     std::string body;
     append_mqtt_number(body, id, 2);
-    append_mqtt_packet(out, kind, 0, body);
+    append_mqtt_packet(out, kind, kind == kMqttPubrelKind ? kMqttPubrelFlags : 0, body);
 }
 
 std::size_t mqtt_varint_bytes(std::size_t value) {
@@ -208,9 +216,10 @@ MqttReader::Found MqttReader::next(MqttPacket& out) {
     const std::string_view left = std::string_view(buffer_).substr(at_);
     if (left.empty() || left.size() < wanted_) return Found::kNone;
     // Before the rest of it is waited for: what is no broker's has no length.
+    const auto first = static_cast<unsigned char>(left[0]);
     constexpr unsigned kSaidByBrokers =
-        1u << 2 | 1u << 3 | 1u << 4 | 1u << 6 | 1u << 9 | 1u << 13 | 1u << 14;
-    if ((kSaidByBrokers >> (static_cast<unsigned char>(left[0]) >> 4) & 1) == 0)
+        1u << 2 | 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 7 | 1u << 9 | 1u << 13 | 1u << 14;
+    if ((kSaidByBrokers >> (first >> 4) & 1) == 0 || !has_mqtt_flags(first >> 4, first & 15))
         return broken("a packet is none that a client is sent");
     MqttCursor in{left.substr(1)};
     const std::size_t bytes = in.varint();
@@ -243,9 +252,7 @@ MqttReader::Found MqttReader::read_packet(std::uint8_t first, std::string_view b
     MqttCursor in{body};
     out = {};
     out.kind = static_cast<MqttPacket::Kind>(kind);
-    constexpr std::uint8_t kPubrelFlags = 2;
-    bool good = out.kind == MqttPacket::Kind::kPublish ||
-                flags == (out.kind == MqttPacket::Kind::kPubrel ? kPubrelFlags : 0);
+    bool good = true;
     switch (out.kind) {
         case MqttPacket::Kind::kConnack:
             out.session_there = (in.number(1) & 1) != 0;
@@ -254,7 +261,9 @@ MqttReader::Found MqttReader::read_packet(std::uint8_t first, std::string_view b
             break;
         case MqttPacket::Kind::kPublish: good = read_mqtt_message(flags, in, out); break;
         case MqttPacket::Kind::kPuback:
+        case MqttPacket::Kind::kPubrec:
         case MqttPacket::Kind::kPubrel:
+        case MqttPacket::Kind::kPubcomp:
             out.id = static_cast<std::uint16_t>(in.number(2));
             good = good && read_mqtt_reason(in, out);
             break;
@@ -334,7 +343,8 @@ std::size_t mqtt_publish_bytes(const MqttPublish& what) {
 }
 
 void append_mqtt_publish(std::string& out, const MqttPublish& what) {
-    const unsigned flags = (what.id != 0 ? 2u : 0u) | (what.again ? 8u : 0u);
+    const unsigned qos = what.id != 0 ? what.qos : 0u;
+    const unsigned flags = qos << 1 | (what.again ? 8u : 0u);
     out += static_cast<char>(kMqttPublishKind << 4 | flags);
     append_mqtt_varint(out, mqtt_publish_body_bytes(what));
     append_mqtt_text(out, what.topic);
@@ -353,6 +363,10 @@ void append_mqtt_pubrec(std::string& out, std::uint16_t id) {
 
 void append_mqtt_pubcomp(std::string& out, std::uint16_t id) {
     append_mqtt_answer(out, kMqttPubcompKind, id);
+}
+
+void append_mqtt_pubrel(std::string& out, std::uint16_t id) {
+    append_mqtt_answer(out, kMqttPubrelKind, id);
 }
 
 void append_mqtt_subscribe(std::string& out, std::uint16_t id, std::string_view filter,

@@ -1,6 +1,5 @@
 // What: MQTT 5 on a client's side: reads what a broker sends, in whatever pieces it comes, and
-//       writes what a client says. Messages come with any QoS, and go with 0 or 1. What they mean
-//       is their user's business.
+//       writes what a client says. What it means is its user's business.
 // Threads: one owner; the functions are pure.
 // Lifetime: texts of a packet are views of the reader, until the next call of feed().
 // Limits: kMqttPacketBytesMax of a packet.
@@ -23,7 +22,9 @@ struct MqttPacket {
         kConnack = 2,
         kPublish = 3,
         kPuback = 4,
+        kPubrec = 5,
         kPubrel = 6,
+        kPubcomp = 7,
         kSuback = 9,
         kPingresp = 13,
         kDisconnect = 14,
@@ -83,6 +84,7 @@ struct MqttPublish {
     std::string_view payload;
     std::uint16_t id = 0;  // 0: QoS 0
     bool again = false;
+    std::uint8_t qos = 1;  // of one with an id
 };
 // What it comes to.
 std::size_t mqtt_publish_bytes(const MqttPublish& what);
@@ -91,6 +93,8 @@ void append_mqtt_puback(std::string& out, std::uint16_t id);
 // Of a message of QoS 2: we have it; and, when its PUBREL has come, that is forgotten.
 void append_mqtt_pubrec(std::string& out, std::uint16_t id);
 void append_mqtt_pubcomp(std::string& out, std::uint16_t id);
+// Of one of ours: the broker has said that it has it, and we know.
+void append_mqtt_pubrel(std::string& out, std::uint16_t id);
 // Retained messages come when the subscription is new, not each time that it is asked for.
 void append_mqtt_subscribe(std::string& out, std::uint16_t id, std::string_view filter,
                            std::uint8_t qos_max);

@@ -76,6 +76,7 @@ void LinkAgent::take_up(const LinkRef& link) {
         run.state.resets = link->resets;
     } else if (run.state.resets != link->resets) {
         run.state.resets = link->resets;
+        run.sink_memory = nullptr;  // what is sent again is to arrive again
         run.state.position.clear();
         run.state.stopped.clear();
         keep_state(run);

@@ -48,6 +48,7 @@ Executor::Start LinkExecutor::start(const AttemptInput& input, AttemptResult& re
     LinkSend what{link->number, std::string(event.event_id), std::string(event.envelope.pattern),
                   reshapes ? std::move(reshaped.body) : full_envelope(event), identity_of(event)};
     what.key = event.envelope.partition_key;
+    what.delivery = OutgoingEvents::delivery_id_of(input);
     TraceContext trace;
     if (OutgoingEvents::trace_of(event, input, deps_.traces, trace)) {
         what.traceparent = traceparent_text(trace);

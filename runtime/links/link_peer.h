@@ -33,6 +33,12 @@ class FileAccess;
 inline constexpr std::size_t kReadAheadBytesMax = 8u << 20;
 inline constexpr std::size_t kReadAheadBytesMin = 256u << 10;
 
+// What a sink knows beyond one connection; its own to say what.
+class SinkMemory {
+public:
+    virtual ~SinkMemory() = default;
+};
+
 // What a peer is made with. Texts of `config` have their secrets filled in.
 struct PeerDeps {
     const core::Clock* clock = nullptr;
@@ -41,6 +47,9 @@ struct PeerDeps {
     bool probes = false;  // whether it could be used is all that is asked: nothing is made
     ClosingThread* closing = nullptr;                   // for libraries whose end takes time
     std::size_t read_ahead_bytes = kReadAheadBytesMax;  // what a library may hold of a source
+    // Of the sinks of one link, one after the other: what one leaves the next one finds. Null:
+    // nothing is kept.
+    std::shared_ptr<SinkMemory>* sink_memory = nullptr;
 };
 
 struct PeerTrouble {
@@ -92,7 +101,8 @@ struct SinkText {
     // W3C Trace Context; empty: none.
     std::string traceparent{};
     std::string tracestate{};
-    std::string key{};  // the event's partition key; empty: none
+    std::string key{};       // the event's partition key; empty: none
+    std::string delivery{};  // the same whenever it is sent, and no other one's
 };
 
 struct SinkAnswer {

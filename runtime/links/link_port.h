@@ -23,7 +23,8 @@ struct LinkSend {
     // W3C Trace Context, for peers that have headers; empty: none.
     std::string traceparent{};
     std::string tracestate{};
-    std::string key{};  // the event's partition key; empty: none
+    std::string key{};       // the event's partition key; empty: none
+    std::string delivery{};  // the same for all its tries, and no other one's
 };
 
 class LinkReceiver {

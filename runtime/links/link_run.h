@@ -44,6 +44,7 @@ struct LinkRun {
 
     // Of a sink.
     std::unique_ptr<LinkSink> sink;
+    std::shared_ptr<SinkMemory> sink_memory;
     // Overflow policy: what is beyond fails, and its delivery is tried again.
     static constexpr std::size_t kWaitingBytesMax = 32u << 20;
     std::deque<SinkText> waiting;

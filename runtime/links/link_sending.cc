@@ -41,7 +41,7 @@ void LinkAgent::take_send(std::uint64_t id, LinkSend&& what) {
     run.waiting.push_back({id, std::move(what.event_id), std::move(what.pattern),
                            std::move(what.envelope), std::move(what.identity),
                            std::move(what.traceparent), std::move(what.tracestate),
-                           std::move(what.key)});
+                           std::move(what.key), std::move(what.delivery)});
 }
 
 void LinkAgent::answer(std::uint64_t id, std::string&& error) {
@@ -73,7 +73,9 @@ bool LinkAgent::open_sink(LinkRun& run) {
         fail_all(run, run.state.last_error);
         return false;
     }
-    run.sink = make_sink(peer_deps(), *run.link, *config);
+    PeerDeps deps = peer_deps();
+    deps.sink_memory = &run.sink_memory;
+    run.sink = make_sink(deps, *run.link, *config);
     return true;
 }
 

@@ -112,6 +112,8 @@ void LinkStream::take(Part& part, const store::StoredEvent& event) {
     flight.text.text = full_envelope(outgoing);
     flight.text.key = outgoing.envelope.partition_key;
     flight.text.identity = identity_of(outgoing);
+    flight.text.delivery = std::to_string(event.position.shard.value) + "-" +
+                           std::to_string(event.position.offset.value);
     const TraceTexts trace = trace_texts_of(event.fills);
     flight.text.traceparent = trace.parent;
     flight.text.tracestate = trace.state;

@@ -20,6 +20,7 @@ struct MqttPlace {
     std::string client_id;  // empty: the broker makes one
     // What the broker keeps of us while we are away; 0: nothing.
     std::uint32_t session_expiry_seconds = 0;
+    bool clean = true;  // what it has kept of us until now is not wanted
     std::uint16_t receive_max = 65'535;
 };
 
@@ -51,6 +52,7 @@ public:
     void acknowledge(std::uint16_t id) { io::append_mqtt_puback(out(), id); }
     void tell_received(std::uint16_t id) { io::append_mqtt_pubrec(out(), id); }
     void tell_complete(std::uint16_t id) { io::append_mqtt_pubcomp(out(), id); }
+    void release(std::uint16_t id) { io::append_mqtt_pubrel(out(), id); }
 
 private:
     void take_greeting() override;

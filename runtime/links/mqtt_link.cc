@@ -24,8 +24,32 @@ MqttPlace mqtt_place_of(const PeerDeps& deps, const Link& link, const LinkConfig
     if (!deps.probes && link.direction == LinkDirection::kIn) {
         out.session_expiry_seconds = MqttSource::kSessionSeconds;
         out.receive_max = MqttSource::kReceiveMax;
+        out.clean = false;
     }
     return out;
+}
+
+MqttPlace mqtt_place_of_sink(const PeerDeps& deps, const Link& link, const LinkConfig& config,
+                             const MqttUnderWay& under_way) {
+    MqttPlace out = mqtt_place_of(deps, link, config);
+    if (deps.probes || config.qos < 2) return out;
+    out.session_expiry_seconds = MqttSink::kSessionSeconds;
+    // Of before this server's start nobody knows which ids are in use.
+    out.clean = !under_way.was_let_in();
+    return out;
+}
+
+// What earlier sinks of the link have left, or what this one begins with.
+std::shared_ptr<MqttUnderWay> mqtt_under_way_of(const PeerDeps& deps, const Link& link,
+                                                const LinkConfig& config) {
+    const std::string place = config.host + ":" + std::to_string(config.port) + " " + config.user +
+                              " " + (config.client.empty() ? link.id : config.client);
+    const bool keeps = deps.sink_memory && !deps.probes && config.qos == 2;
+    auto found = keeps ? std::dynamic_pointer_cast<MqttUnderWay>(*deps.sink_memory) : nullptr;
+    if (!found || found->place() != place) found = std::make_shared<MqttUnderWay>(place);
+    if (keeps) *deps.sink_memory = found;
+    found->begin_connection();
+    return found;
 }
 
 bool read_received(std::string_view position, std::set<std::uint16_t>& out) {
@@ -166,7 +190,9 @@ std::string MqttSource::position_json() const {
 // ---- the sink
 
 MqttSink::MqttSink(const PeerDeps& deps, const Link& link, const LinkConfig& config)
-    : connection_(*deps.clock, *deps.rules, mqtt_place_of(deps, link, config)) {
+    : qos_(static_cast<std::uint8_t>(config.qos)),
+      under_way_(mqtt_under_way_of(deps, link, config)),
+      connection_(*deps.clock, *deps.rules, mqtt_place_of_sink(deps, link, config, *under_way_)) {
     const std::size_t place = config.subject.find(kLinkPatternPlace);
     filled_ = place != std::string::npos;
     before_ = config.subject.substr(0, place);
@@ -184,63 +210,86 @@ std::string_view MqttSink::topic_of(std::string_view pattern) {
     return topic_;
 }
 
-void MqttSink::send(SinkText&& text) {
+// Empty: it may go out.
+std::string MqttSink::refusal_of(const SinkText& text, std::string_view topic) const {
     const MqttBroker& broker = connection_.broker();
-    const std::string_view topic = topic_of(text.pattern);
+    if (topic.empty()) return "the event's pattern makes no topic: a topic has no + and no #";
     const std::size_t bytes = io::mqtt_publish_bytes({topic, text.text, 1, false});
-    std::string why;
-    if (topic.empty())
-        why = "the event's pattern makes no topic: a topic has no + and no #";
-    else if (broker.qos_max == 0)
-        why = "the broker takes no messages of QoS 1";
-    else if (broker.packet_bytes_max != 0 && bytes > broker.packet_bytes_max)
-        why = "has " + std::to_string(bytes) + " bytes; the broker takes packets of " +
-              std::to_string(broker.packet_bytes_max);
-    else if (bytes > io::kMqttPacketBytesMax)
-        why = "is too large";
-    if (!why.empty()) {
-        refused_.push_back({text.ticket, std::move(why)});
-    } else if (sent_.size() < broker.receive_max) {
-        publish(text);
-    } else {
-        waiting_.push_back(std::move(text));
+    if (broker.packet_bytes_max != 0 && bytes > broker.packet_bytes_max)
+        return "has " + std::to_string(bytes) + " bytes; the broker takes packets of " +
+               std::to_string(broker.packet_bytes_max);
+    if (bytes > io::kMqttPacketBytesMax) return "is too large";
+    return {};
+}
+
+void MqttSink::send(SinkText&& text) {
+    const auto found =
+        qos_ == 2 ? under_way_->find(text.delivery, text.ticket) : MqttUnderWay::Found::kNew;
+    if (found == MqttUnderWay::Found::kUnderWay) return;
+    if (found == MqttUnderWay::Found::kArrived) {
+        known_.push_back({text.ticket, {}});
+        return;
+    }
+    const std::string_view topic = topic_of(text.pattern);
+    if (std::string why = refusal_of(text, topic); !why.empty()) {
+        known_.push_back({text.ticket, std::move(why)});
+        return;
+    }
+    under_way_->add(std::move(text), topic);
+    push();
+}
+
+// What the broker still takes.
+void MqttSink::push() {
+    while (const auto* packet = under_way_->next(connection_.broker().receive_max)) {
+        if (packet->received)
+            connection_.release(packet->id);
+        else
+            connection_.publish({packet->topic, packet->text, packet->id, packet->again, qos_});
     }
 }
 
-void MqttSink::publish(const SinkText& text) {
-    do ++last_id_;
-    while (last_id_ == 0 || sent_.contains(last_id_));
-    connection_.publish({topic_of(text.pattern), text.text, last_id_, false});
-    sent_[last_id_] = text.ticket;
+// False: it is about nothing of ours.
+bool MqttSink::take(const io::MqttPacket& packet, std::vector<SinkAnswer>& answers) {
+    using Kind = io::MqttPacket::Kind;
+    const bool failed = packet.reason >= io::kMqttFailed;
+    if (packet.kind == Kind::kPubrec && !failed) {
+        (void)under_way_->receive(packet.id);
+        connection_.release(packet.id);  // also what is not known: the broker waits for it
+        return true;
+    }
+    const bool complete = packet.kind == Kind::kPubcomp;
+    if (!complete && packet.kind != Kind::kPuback && packet.kind != Kind::kPubrec) return false;
+    // One that is complete and not known to the broker has been released before.
+    const bool refused = failed && !complete;
+    const auto ended = under_way_->end(packet.id, !refused);
+    if (!ended.ticket) return ended.known;
+    std::string error;
+    if (refused) error = "the broker refuses: " + std::string(io::mqtt_reason_text(packet.reason));
+    answers.push_back({*ended.ticket, std::move(error)});
+    return true;
 }
 
 std::size_t MqttSink::turn(std::vector<SinkAnswer>& answers) {
     if (trouble()) return 0;
-    const bool was_open = connection_.open();
     connection_.turn();
-    std::size_t done = refused_.size() + (connection_.open() != was_open ? 1 : 0);
-    for (SinkAnswer& one : refused_) answers.push_back(std::move(one));
-    refused_.clear();
-    io::MqttPacket packet;
-    while (connection_.next(packet)) {
+    std::size_t done = known_.size();
+    for (SinkAnswer& one : known_) answers.push_back(std::move(one));
+    known_.clear();
+    if (connection_.open() && !std::exchange(begun_, connection_.open())) {
+        const MqttBroker& broker = connection_.broker();
+        under_way_->let_in(broker.session_there);
+        if (broker.qos_max < qos_)
+            fail("the broker takes no messages of QoS " + std::to_string(qos_));
         ++done;
-        const auto at = sent_.find(packet.id);
-        if (packet.kind != io::MqttPacket::Kind::kPuback || at == sent_.end()) continue;
-        std::string error;
-        if (packet.reason >= io::kMqttFailed)
-            error = "the broker refuses: " + std::string(io::mqtt_reason_text(packet.reason));
-        answers.push_back({at->second, std::move(error)});
-        sent_.erase(at);
     }
+    io::MqttPacket packet;
+    while (connection_.next(packet)) done += take(packet, answers);
     if (!connection_.error().empty()) {
         fail(connection_.error());
         return done;
     }
-    while (!waiting_.empty() && sent_.size() < connection_.broker().receive_max) {
-        publish(waiting_.front());
-        waiting_.pop_front();
-        ++done;
-    }
+    if (begun_) push();
     connection_.push();
     return done;
 }

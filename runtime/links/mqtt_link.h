@@ -3,7 +3,10 @@
 //       again, so that each comes at least once, and once where it says its eventId itself. With
 //       QoS 2 each comes once: the ids of packets that were received and not released are kept
 //       with the position, in the commit of their events. A session that the broker has lost is a
-//       gap. The sink publishes with QoS 1, done when the broker has acknowledged it.
+//       gap. The sink publishes with QoS 1, done when the broker has acknowledged it, or QoS 2,
+//       done when it has released it: what is under way when a connection ends goes on in the next
+//       one, as long as the broker keeps the session. What is known of it is in memory: a server
+//       that starts has a new session, and what was under way is published once more.
 // Threads: the links'. Lifetime: borrows PeerDeps' parts.
 // Limits: kReceiveMax messages that are not acknowledged: then the broker waits. A sink has as many
 //         under way as the broker takes, kSinkTurnTexts at most.
@@ -12,11 +15,13 @@
 
 #include "runtime/links/link_peer.h"
 #include "runtime/links/mqtt_connection.h"
+#include "runtime/links/mqtt_under_way.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <string_view>
@@ -76,15 +81,17 @@ private:
 
 class MqttSink final : public LinkSink {
 public:
+    static constexpr std::uint32_t kSessionSeconds = 3'600;  // of QoS 2
+
     MqttSink(const PeerDeps& deps, const Link& link, const LinkConfig& config);
 
     bool ready() const override { return connection_.open() && !trouble(); }
     void send(SinkText&& text) override;
     std::size_t turn(std::vector<SinkAnswer>& answers) override;
-    std::size_t pending() const override {
-        return waiting_.size() + sent_.size() + refused_.size();
+    std::size_t pending() const override { return under_way_->size() + known_.size(); }
+    std::size_t unsent() const override {
+        return std::max(connection_.unsent(), under_way_->bytes());
     }
-    std::size_t unsent() const override { return connection_.unsent(); }
     bool waits_for(pollfd& fd) const override {
         connection_.waits_for(fd);
         return true;
@@ -92,16 +99,18 @@ public:
 
 private:
     std::string_view topic_of(std::string_view pattern);
-    void publish(const SinkText& text);
+    std::string refusal_of(const SinkText& text, std::string_view topic) const;
+    bool take(const io::MqttPacket& packet, std::vector<SinkAnswer>& answers);
+    void push();
 
+    const std::uint8_t qos_;
+    std::shared_ptr<MqttUnderWay> under_way_;
     MqttConnection connection_;
+    bool begun_ = false;          // it has let us in
     std::string before_, after_;  // of the topic, around the event's pattern
     bool filled_ = false;
     std::string topic_;
-    std::deque<SinkText> waiting_;                 // for the broker to take more
-    std::map<std::uint16_t, std::uint64_t> sent_;  // tickets, by packet
-    std::uint16_t last_id_ = 0;
-    std::vector<SinkAnswer> refused_;  // before they went out
+    std::vector<SinkAnswer> known_;  // answers that need nothing of the broker
 };
 
 }  // namespace millrace::runtime

@@ -88,7 +88,8 @@ void read_mqtt_config(JsonObject& in, const Link& link, LinkConfig& out) {
     out.port = 1883;
     read_link_host(in, out);
     in.text("clientId", out.client, {.bytes_max = 128});
-    if (link.direction == LinkDirection::kIn) in.integer("qos", out.qos, 0, 2);
+    // Of a sink: one that says nothing back can fail no delivery.
+    in.integer("qos", out.qos, link.direction == LinkDirection::kIn ? 0 : 1, 2);
     in.text("topic", out.subject,
             {.presence = Presence::kRequired, .bytes_min = 1, .bytes_max = kLinkTextBytesMax});
     if (!in.ok()) return;
@@ -218,7 +219,7 @@ void append_link_config(core::JsonWriter& json, const Link& link) {
     if (link.type == LinkType::kMqtt) {
         if (!config.client.empty()) json.field("clientId", config.client);
         json.field("topic", config.subject);
-        if (link.direction == LinkDirection::kIn) json.field("qos", config.qos);
+        json.field("qos", config.qos);
     }
     if (link.type == LinkType::kRedis) {
         json.field("database", config.database);

@@ -20,14 +20,15 @@ std::string looked_at(const io::MqttPacket& packet) {
     out.append(io::mqtt_reason_text(packet.reason));
     if (packet.kind != io::MqttPacket::Kind::kPublish) return out + ";";
     std::string again;
-    const io::MqttPublish what{packet.topic, packet.payload, packet.id, packet.again};
+    const io::MqttPublish what{packet.topic, packet.payload, packet.id, packet.again, packet.qos};
     io::append_mqtt_publish(again, what);
     MR_ASSERT(again.size() == io::mqtt_publish_bytes(what));
     io::MqttReader reader;
     reader.feed(again);
     io::MqttPacket read;
     MR_ASSERT(reader.next(read) == io::MqttReader::Found::kPacket);
-    MR_ASSERT(read.topic == packet.topic && read.payload == packet.payload && read.id == packet.id);
+    MR_ASSERT(read.topic == packet.topic && read.payload == packet.payload &&
+              read.id == packet.id && read.qos == packet.qos);
     return out + ";";
 }
 

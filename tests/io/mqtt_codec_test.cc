@@ -28,6 +28,8 @@ std::string line_of(const MqttPacket& packet) {
                    (packet.retained ? "retained " : "") + std::string(packet.topic) + " " +
                    std::string(packet.payload);
         case MqttPacket::Kind::kPuback: return "puback " + std::to_string(packet.id) + reason;
+        case MqttPacket::Kind::kPubrec: return "pubrec " + std::to_string(packet.id) + reason;
+        case MqttPacket::Kind::kPubcomp: return "pubcomp " + std::to_string(packet.id) + reason;
         case MqttPacket::Kind::kPubrel: return "pubrel " + std::to_string(packet.id) + reason;
         case MqttPacket::Kind::kSuback: return "suback " + std::to_string(packet.id) + reason;
         case MqttPacket::Kind::kPingresp: return "pingresp";
@@ -102,6 +104,10 @@ TEST(MqttReader, ReadsWhatABrokerSays) {
         "\x62\x02\x00\x07"
         "\x62\x03\x00\x08\x92"sv,
         {"publish 7 a x", "pubrel 7 0", "pubrel 8 146"});
+    expect_lines(
+        "\x50\x02\x00\x07\x50\x03\x00\x08\x97\x70\x02\x00\x07"
+        "\x70\x04\x00\x08\x92\x00"sv,
+        {"pubrec 7 0", "pubrec 8 151", "pubcomp 7 0", "pubcomp 8 146"});
 }
 
 TEST(MqttReader, EndsAtWhatIsNoneOfTheProtocol) {
@@ -115,6 +121,9 @@ TEST(MqttReader, EndsAtWhatIsNoneOfTheProtocol) {
                                          "a"
                                          "\x00\x01\x00x"sv,     // there is no QoS 3
                                          "\x60\x02\x00\x01"sv,  // PUBREL has other flags
+                                         "\x52\x02\x00\x01"sv,  // and PUBREC has none
+                                         "\x70\x01\x00"sv,      // an id that is cut
+                                         "SSH-2.0-OpenSSH"sv,   // and would be waited for
                                          "\x32\x06\x00\x01"
                                          "a"
                                          "\x00\x00\x00"sv,              // no packet id
@@ -157,16 +166,18 @@ TEST(MqttWriter, SaysWhatTheProtocolAsksFor) {
               "\x11"sv);
     out.clear();
     append_mqtt_puback(out, 258);
+    append_mqtt_pubrel(out, 259);
     append_mqtt_ping(out);
     append_mqtt_disconnect(out);
-    EXPECT_EQ(out, "\x40\x02\x01\x02\xc0\x00\xe0\x00"sv);
+    EXPECT_EQ(out, "\x40\x02\x01\x02\x62\x02\x01\x03\xc0\x00\xe0\x00"sv);
 }
 
 TEST(MqttWriter, AMessageIsReadAsItWasWritten) {
     for (const std::size_t bytes : {0u, 1u, 100u, 127u, 128u, 20'000u, 3'000'000u}) {
         const std::string payload(bytes, 'x');
         for (const MqttPublish& what :
-             {MqttPublish{"a/b", payload, 0, false}, MqttPublish{"a/b", payload, 65'535, true}}) {
+             {MqttPublish{"a/b", payload, 0, false}, MqttPublish{"a/b", payload, 65'535, true},
+              MqttPublish{"a/b", payload, 7, true, 2}}) {
             std::string out;
             append_mqtt_publish(out, what);
             EXPECT_EQ(out.size(), mqtt_publish_bytes(what));
@@ -178,6 +189,7 @@ TEST(MqttWriter, AMessageIsReadAsItWasWritten) {
             EXPECT_EQ(packet.payload, payload);
             EXPECT_EQ(packet.id, what.id);
             EXPECT_EQ(packet.again, what.again);
+            EXPECT_EQ(packet.qos, what.id == 0 ? 0 : what.qos);
             EXPECT_EQ(reader.next(packet), MqttReader::Found::kNone);
         }
     }

@@ -64,8 +64,15 @@ protected:
     }
     void begin_sink() {
         link_.direction = LinkDirection::kOut;
-        sink_ = std::make_unique<MqttSink>(deps(), link_, config_);
+        PeerDeps with = deps();
+        with.sink_memory = &memory_;
+        sink_ = std::make_unique<MqttSink>(with, link_, config_);
         accept();
+    }
+    void send(std::uint64_t ticket, const std::string& delivery) {
+        sink_->send(
+            {.ticket = ticket, .id = {}, .pattern = "a", .text = delivery, .delivery = delivery});
+        turn();
     }
     void accept() {
         PeerTest::accept();
@@ -98,6 +105,7 @@ protected:
     std::unique_ptr<MqttSink> sink_;
     SourceBatch batch_;
     std::vector<SinkAnswer> answers_;
+    std::shared_ptr<SinkMemory> memory_;
 };
 
 TEST_F(MqttLinkTest, AMessageIsAcknowledgedWhenItsEventIsDurable) {
@@ -272,6 +280,71 @@ TEST_F(MqttLinkTest, DeliveriesAreDoneWhenTheBrokerHasThem) {
     say(puback(3) + puback(77));
     EXPECT_EQ(answers(), "3 ok;");
     EXPECT_EQ(sink_->pending(), 0u);
+}
+
+std::string released(std::uint16_t id) {
+    std::string out;
+    io::append_mqtt_pubrel(out, id);
+    return out;
+}
+
+TEST_F(MqttLinkTest, OfQos2WhatIsUnderWayGoesOnOverTheNextConnection) {
+    config_.subject = "out";
+    config_.qos = 2;
+    begin_sink();
+    const std::string hello = heard();
+    EXPECT_NE(hello.find("millrace-in"), std::string::npos);
+    EXPECT_EQ(hello[9] & 2, 2) << "of before nobody knows anything: a session anew";
+    say(kLetIn);
+    send(1, "d1");
+    send(2, "d2");
+    send(3, "d3");
+    EXPECT_EQ(heard(), exactly_once("out", "d1", 1) + exactly_once("out", "d2", 2) +
+                           exactly_once("out", "d3", 3));
+    say(answer(5, 1) + answer(5, 3));
+    EXPECT_EQ(heard(), released(1) + released(3));
+    EXPECT_EQ(answers(), "") << "done when it is released";
+    say(answer(7, 1));
+    EXPECT_EQ(answers(), "1 ok;");
+    // The connection ends; what was given fails, and is tried again.
+    begin_sink();
+    EXPECT_EQ(heard()[9] & 2, 0) << "the session of before";
+    say(kKnown);
+    EXPECT_EQ(heard(), exactly_once("out", "d2", 2, true) + released(3));
+    send(12, "d2");
+    EXPECT_EQ(heard(), "") << "it is on its way";
+    say(answer(5, 2) + answer(7, 3));
+    EXPECT_EQ(heard(), released(2));
+    send(13, "d3");
+    EXPECT_EQ(answers(), "13 ok;") << "it has arrived meanwhile";
+    say("\x70\x03\x00\x02\x92"sv);  // it is not known any more: it was released before
+    EXPECT_EQ(answers(), "12 ok;");
+    EXPECT_EQ(sink_->pending(), 0u);
+    send(14, "d4");
+    (void)heard();
+    say("\x50\x03\x00\x04\x97"sv);
+    EXPECT_EQ(answers(), "14 the broker refuses: quota exceeded;");
+    // A broker that has lost the session is given what is given to it.
+    send(15, "d5");
+    (void)heard();
+    begin_sink();
+    (void)heard();
+    say(kLetIn);
+    EXPECT_EQ(heard(), "");
+    send(16, "d5");
+    EXPECT_EQ(heard(), exactly_once("out", "d5", 6));
+}
+
+TEST_F(MqttLinkTest, ABrokerThatTakesLessIsTroubleBeforeAnythingIsSent) {
+    config_.subject = "out";
+    for (const char qos_max : {'\0', '\1'}) {
+        config_.qos = qos_max + 1;
+        begin_sink();
+        say(std::string("\x20\x05\x00\x00\x02\x24", 6) + qos_max);
+        EXPECT_FALSE(sink_->ready()) << "whoever tests the link is told so, too";
+        EXPECT_EQ(sink_->trouble()->why,
+                  "the broker takes no messages of QoS " + std::to_string(qos_max + 1));
+    }
 }
 
 }  // namespace

@@ -229,6 +229,8 @@ TEST_F(LinkKindTest, BadBodiesNameTheMember) {
     EXPECT_EQ(mqtt("in", R"("topic":"a","from":"start")"), "config.from");
     EXPECT_EQ(mqtt("in", R"("topic":"a","password":"plain")"), "config.password");
     EXPECT_EQ(mqtt("out", R"("topic":"a/+")"), "config.topic");
+    EXPECT_EQ(mqtt("in", R"("topic":"a","qos":3)"), "config.qos");
+    EXPECT_EQ(mqtt("out", R"("topic":"a","qos":0)"), "config.qos");
     EXPECT_EQ(mqtt("out", R"("topic":"{pattern}/{pattern}")"), "config.topic");
     EXPECT_EQ(refused(in_file(R"("format":"text","pattern":"{subject}")")).field, "config.pattern");
     EXPECT_EQ(
