@@ -17,6 +17,9 @@ namespace {
 constexpr std::array<std::string_view, 8> kConninfoTaken = {
     "host", "port", "dbname", "user", "password", "sslmode", "application_name", "client_encoding"};
 
+// Whom this machine trusts.
+constexpr const char* kTrustedHere = "/etc/ssl/certs/ca-certificates.crt";
+
 }  // namespace
 
 std::string libpq_line(std::string_view text) {
@@ -65,6 +68,10 @@ PGconn* begin_connection(const ConninfoOptions& options, std::int64_t connect_ms
     if (!startup.empty()) all["options"] = startup;
     all.try_emplace("application_name", "millrace");
     all["client_encoding"] = "UTF8";
+    // libpq would look into a home folder.
+    if (const auto mode = all.find("sslmode");
+        mode != all.end() && mode->second.starts_with("verify-"))
+        all.try_emplace("sslrootcert", kTrustedHere);
     std::vector<const char*> names, values;
     for (const auto& [name, value] : all) {
         names.push_back(name.c_str());

@@ -43,6 +43,7 @@ Settings kafka_settings(const LinkConfig& config) {
     }
     out["security.protocol"] =
         std::string(lets_in ? "sasl_" : "") + (config.tls ? "ssl" : "plaintext");
+    if (!config.ca.empty()) out["ssl.ca.pem"] = config.ca;
     return out;
 }
 

@@ -22,7 +22,7 @@ std::string mqtt_refusal(const MqttPacket& packet) {
 
 MqttConnection::MqttConnection(const core::Clock& clock, const courier::AddressRules& rules,
                                const MqttPlace& place)
-    : PeerConversation(clock, rules, place.host, place.port, kMqttWords),
+    : PeerConversation(clock, rules, place.host, place.port, kMqttWords, place.tls),
       keep_alive_ns_(kKeepAliveSeconds * kMqttSecondNs) {
     io::append_mqtt_connect(out(), {.client_id = place.client_id,
                                     .user = place.user,

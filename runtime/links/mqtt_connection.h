@@ -22,6 +22,7 @@ struct MqttPlace {
     std::uint32_t session_expiry_seconds = 0;
     bool clean = true;  // what it has kept of us until now is not wanted
     std::uint16_t receive_max = 65'535;
+    PeerTls tls{};
 };
 
 // What the broker takes.

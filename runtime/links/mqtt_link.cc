@@ -20,6 +20,7 @@ MqttPlace mqtt_place_of(const PeerDeps& deps, const Link& link, const LinkConfig
     out.port = config.port;
     out.user = config.user;
     out.password = config.password;
+    out.tls = {config.tls, config.ca};
     if (!deps.probes) out.client_id = config.client.empty() ? "millrace-" + link.id : config.client;
     if (!deps.probes && link.direction == LinkDirection::kIn) {
         out.session_expiry_seconds = MqttSource::kSessionSeconds;

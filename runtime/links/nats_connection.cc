@@ -7,6 +7,7 @@
 
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 namespace millrace::runtime {
 namespace {
@@ -63,20 +64,26 @@ void NatsConnection::take_info(std::string_view info) {
     if (root->find("version", member) && member.get(text)) server_.version = text;
     if (root->find("max_payload", member) && member.get(bytes)) server_.message_bytes_max = bytes;
     if (root->find("headers", member) && member.get(flag)) server_.headers = flag;
-    flag = false;
-    if (root->find("tls_required", member) && member.get(flag) && flag)
-        fail("the server wants TLS, which links do not speak");
+    for (const auto& [name, told] : {std::pair("tls_required", &server_.wants_tls),
+                                     std::pair("tls_available", &server_.offers_tls)}) {
+        if (root->find(name, member) && member.get(flag)) *told = flag;
+    }
 }
 
 void NatsConnection::greet(std::string_view info) {
     take_info(info);
     if (said_hello_ || !error().empty()) return;
+    // Never less than what was asked for: an INFO of somebody in between says what it likes.
+    const bool has_tls = server_.wants_tls || server_.offers_tls;
+    if (place_.tls.on && !has_tls) return fail("the server does not speak TLS");
+    if (!place_.tls.on && server_.wants_tls) return fail("the server wants TLS: \"tls\": true");
+    begin_tls(place_.tls);
     said_hello_ = true;
     std::string& hello = out();
     hello.append("CONNECT ");
     core::JsonWriter json(hello);
     json.begin_object().field("verbose", false).field("pedantic", false);
-    json.field("tls_required", false).field("name", "millrace").field("lang", "c++");
+    json.field("tls_required", place_.tls.on).field("name", "millrace").field("lang", "c++");
     json.field("version", "1").field("protocol", 1);
     json.field("headers", true).field("no_responders", true);
     if (!place_.user.empty()) json.field("user", place_.user).field("pass", place_.password);

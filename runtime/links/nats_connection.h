@@ -20,6 +20,7 @@ struct NatsPlace {
     std::int64_t port = 4222;
     std::string user, password;
     std::string token;
+    PeerTls tls{};
 };
 
 // What INFO says.
@@ -27,6 +28,7 @@ struct NatsServer {
     std::string version;
     std::size_t message_bytes_max = 1u << 20;
     bool headers = false;
+    bool wants_tls = false, offers_tls = false;
 };
 
 struct NatsMessage {

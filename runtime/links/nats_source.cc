@@ -34,7 +34,8 @@ void add_nats_message(SourceBatch& batch, std::string_view id, const NatsMessage
 }
 
 NatsPlace nats_place_of(const LinkConfig& config) {
-    return {config.host, config.port, config.user, config.password, config.token};
+    return {config.host,     config.port,  config.user,
+            config.password, config.token, {config.tls, config.ca}};
 }
 
 NatsStreamSource::NatsStreamSource(const PeerDeps& deps, const LinkConfig& config,

@@ -63,10 +63,11 @@ public:
 
 protected:
     PeerConversation(const core::Clock& clock, const courier::AddressRules& rules,
-                     const std::string& host, std::int64_t port, const PeerWords& words)
+                     const std::string& host, std::int64_t port, const PeerWords& words,
+                     const PeerTls& tls = {})
         : clock_(clock),
           words_(words),
-          socket_(clock, rules, host, port),
+          socket_(clock, rules, host, port, tls),
           begun_ns_(clock.monotonic_ns()),
           heard_ns_(begun_ns_) {}
     ~PeerConversation() = default;
@@ -89,6 +90,7 @@ protected:
     bool greeted() const { return greeted_; }
     std::int64_t heard_ns() const { return heard_ns_; }
     std::string& out() { return socket_.out(); }
+    void begin_tls(const PeerTls& tls) { socket_.begin_tls(tls); }
     std::int64_t now_ns() const { return clock_.monotonic_ns(); }
     void fail(std::string why) {
         if (error_.empty()) error_ = std::move(why);

@@ -2,6 +2,7 @@
 
 #include "runtime/courier/host_address.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -33,11 +34,21 @@ socklen_t fill_address(const std::string& text, std::int64_t port, sockaddr_stor
 }  // namespace
 
 PeerSocket::PeerSocket(const core::Clock& clock, const courier::AddressRules& rules,
-                       const std::string& host, std::int64_t port)
+                       const std::string& host, std::int64_t port, const PeerTls& tls)
     : clock_(clock),
+      host_(host),
       peer_(host + ":" + std::to_string(port)),
       give_up_ns_(clock.monotonic_ns() + kConnectNs) {
     connect(rules, host, port);
+    if (error_.empty()) begin_tls(tls);
+}
+
+void PeerSocket::begin_tls(const PeerTls& tls) {
+    if (tls.on) tls_ = std::make_unique<io::ClientTls>(host_, tls.authorities);
+}
+
+void PeerSocket::fail_tls() {
+    if (error_.empty()) error_ = "TLS with " + peer_ + " failed: " + tls_->error();
 }
 
 void PeerSocket::fail(std::string_view what, int code) {
@@ -78,25 +89,62 @@ void PeerSocket::finish_connect() {
     connected_ = true;
 }
 
-void PeerSocket::flush() {
-    while (sent_ < out_.size()) {
+// False: the socket takes no more now.
+bool PeerSocket::send_some(std::string& bytes, std::size_t& sent) {
+    while (sent < bytes.size()) {
         const ssize_t got =
-            ::send(fd_.get(), out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL);
+            ::send(fd_.get(), bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) {
             if (errno != EAGAIN) fail("send to", errno);
             break;
         }
-        sent_ += static_cast<std::size_t>(got);
+        sent += static_cast<std::size_t>(got);
     }
     // The rest is moved when it is the smaller half, so that each byte is moved once at most.
-    if (sent_ == out_.size()) {
-        out_.clear();
-        sent_ = 0;
-    } else if (sent_ > kSentBytesKept && sent_ > out_.size() / 2) {
-        out_.erase(0, sent_);
-        sent_ = 0;
+    if (sent == bytes.size()) {
+        bytes.clear();
+        sent = 0;
+        return error_.empty();
     }
+    if (sent > kSentBytesKept && sent > bytes.size() / 2) {
+        bytes.erase(0, sent);
+        sent = 0;
+    }
+    return false;
+}
+
+void PeerSocket::flush() {
+    if (!tls_) {
+        (void)send_some(out_, sent_);
+        return;
+    }
+    // A piece at a time, so that what lies here a second time stays small.
+    while (true) {
+        wire_.append(tls_->wire());
+        tls_->wire().clear();
+        if (!send_some(wire_, wire_sent_) || !tls_->open() || out_.empty()) break;
+        const std::size_t piece = std::min(kReadBytes, out_.size() - sent_);
+        tls_->write(std::string_view(out_).substr(sent_, piece));
+        sent_ += piece;
+        if (sent_ == out_.size()) {
+            out_.clear();
+            sent_ = 0;
+        } else if (sent_ > out_.size() / 2) {
+            out_.erase(0, sent_);
+            sent_ = 0;
+        }
+    }
+    if (!tls_->error().empty()) fail_tls();
+}
+
+// What came stands in in_; what it says takes its place.
+void PeerSocket::take_wire() {
+    tls_->take(in_);
+    in_.clear();
+    tls_->read(in_);
+    flush();
+    if (tls_->ended() && in_.empty()) fail("read from", ECONNRESET);
 }
 
 std::string_view PeerSocket::turn() {
@@ -104,9 +152,14 @@ std::string_view PeerSocket::turn() {
     if (!connected_) finish_connect();
     if (!connected_ || !error_.empty()) return {};
     flush();
+    if (!error_.empty()) return {};
     in_.resize(kReadBytes);
     const ssize_t got = ::recv(fd_.get(), in_.data(), in_.size(), 0);
-    if (got > 0) return std::string_view(in_).substr(0, static_cast<std::size_t>(got));
+    if (got > 0) {
+        in_.resize(static_cast<std::size_t>(got));
+        if (tls_) take_wire();
+        return in_;
+    }
     if (got == 0)
         fail("read from", ECONNRESET);
     else if (errno != EAGAIN && errno != EINTR)

@@ -6,16 +6,31 @@
 #include <utility>
 
 #include <libpq-fe.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 namespace millrace::runtime {
 
 // ---- the connection
 
-PostgresConnection::PostgresConnection(const PeerDeps& deps, const std::string& conninfo)
+namespace {
+
+// The texts of those who are trusted, as a file for libpq.
+OwnedFd trusted_file(const std::string& texts) {
+    OwnedFd file(::memfd_create("trusted", MFD_CLOEXEC));
+    if (file &&
+        ::write(file.get(), texts.data(), texts.size()) != static_cast<ssize_t>(texts.size()))
+        file = OwnedFd();
+    return file;
+}
+
+}  // namespace
+
+PostgresConnection::PostgresConnection(const PeerDeps& deps, const LinkConfig& config)
     : clock_(*deps.clock),
       polling_(PGRES_POLLING_WRITING),
       give_up_ns_(deps.clock->monotonic_ns() + kConnectMs * 1'000'000) {
-    auto options = read_conninfo(conninfo);
+    auto options = read_conninfo(config.conninfo);
     if (!options) {
         error_ = options.error().message;
         return;
@@ -23,6 +38,15 @@ PostgresConnection::PostgresConnection(const PeerDeps& deps, const std::string& 
     if (auto judged = judge_host(*deps.rules, *options); !judged) {
         error_ = "connect to " + options->at("host") + " failed: " + judged.error().message;
         return;
+    }
+    if (!config.ca.empty()) {
+        trusted_ = trusted_file(config.ca);
+        if (!trusted_) {
+            fail("no file in memory for whom TLS trusts");
+            return;
+        }
+        (*options)["sslmode"] = "verify-full";
+        (*options)["sslrootcert"] = "/proc/self/fd/" + std::to_string(trusted_.get());
     }
     raw_ = begin_connection(*options, kConnectMs, "");
     if (!raw_ || PQstatus(raw_) == CONNECTION_BAD) fail(raw_ ? PQerrorMessage(raw_) : "no memory");
@@ -130,7 +154,7 @@ PostgresSource::PostgresSource(const PeerDeps& deps, const LinkConfig& config,
                                std::string_view position)
     : clock_(*deps.clock),
       channel_(config.channel),
-      connection_(deps, config.conninfo),
+      connection_(deps, config),
       heard_(*deps.clock, position) {}
 
 std::size_t PostgresSource::turn(SourceBatch& batch) {
@@ -168,7 +192,7 @@ std::size_t PostgresSource::turn(SourceBatch& batch) {
 // ---- the sink
 
 PostgresSink::PostgresSink(const PeerDeps& deps, const LinkConfig& config)
-    : channel_(config.channel), connection_(deps, config.conninfo) {}
+    : channel_(config.channel), connection_(deps, config) {}
 
 std::size_t PostgresSink::turn(std::vector<SinkAnswer>& answers) {
     if (trouble()) return 0;

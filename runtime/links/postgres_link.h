@@ -8,6 +8,7 @@
 // Failure: what the server says, its first line.
 #pragma once
 
+#include "runtime/links/file_access.h"
 #include "runtime/links/link_peer.h"
 #include "runtime/links/listened_since.h"
 
@@ -24,7 +25,7 @@ public:
     static constexpr std::int64_t kConnectMs = 5'000;
     static constexpr std::int64_t kAnswerNs = 10'000'000'000;
 
-    PostgresConnection(const PeerDeps& deps, const std::string& conninfo);
+    PostgresConnection(const PeerDeps& deps, const LinkConfig& config);
     ~PostgresConnection();
     PostgresConnection(const PostgresConnection&) = delete;
     PostgresConnection& operator=(const PostgresConnection&) = delete;
@@ -51,6 +52,7 @@ private:
     void fail(const std::string& why);
 
     const core::Clock& clock_;
+    OwnedFd trusted_;  // a file in memory: libpq reads files alone
     PGconn* raw_ = nullptr;
     int polling_ = 0;  // PostgresPollingStatusType
     bool open_ = false;

@@ -15,7 +15,7 @@ bool is_for_good(std::string_view error) { return error.starts_with("WRONGTYPE")
 
 RedisConnection::RedisConnection(const PeerDeps& deps, const LinkConfig& config)
     : clock_(*deps.clock),
-      socket_(*deps.clock, *deps.rules, config.host, config.port),
+      socket_(*deps.clock, *deps.rules, config.host, config.port, {config.tls, config.ca}),
       heard_ns_(deps.clock->monotonic_ns()) {
     if (!config.password.empty()) {
         if (config.user.empty())

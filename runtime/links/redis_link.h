@@ -84,7 +84,6 @@ private:
     StreamPlace place_;
     bool begun_ = false;  // the place is one that was kept
     bool looked_ = false;
-    bool read_all_ = false;  // the last read found nothing
     Asked asked_ = Asked::kNothing;
     std::int64_t looked_ns_ = 0;
     std::optional<std::uint64_t> lag_;

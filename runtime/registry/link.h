@@ -21,6 +21,7 @@ namespace millrace::runtime {
 inline constexpr std::size_t kLinksMax = 1'000;
 inline constexpr std::size_t kLinkTextBytesMax = 1'024;
 inline constexpr std::size_t kLinkPositionBytesMax = 512;
+inline constexpr std::size_t kLinkCaBytesMax = 64u << 10;
 inline constexpr std::int64_t kLinkStreamItemsMax = 1'000'000'000'000;
 
 enum class LinkDirection : std::uint8_t { kIn, kOut };
@@ -61,15 +62,18 @@ struct LinkConfig {
     std::string subject;
     std::string brokers;              // kafka: host:port, with commas between them
     std::string mechanism = "PLAIN";  // likewise: how user and password are shown
-    bool tls = false;                 // likewise
-    std::string queue;                // amqp: what is read
-    std::string exchange;             // amqp: what is written to; empty: the default one
-    std::string vhost = "/";          // amqp
-    bool ignore_ids = false;          // amqp: a message-id says nothing about a message
-    std::string client;               // mqtt: who we are; empty: the link
-    std::int64_t qos = 1;             // mqtt, a source: the highest that is asked for
-    std::string field = "event";      // kEnvelope, kPayload, and a sink: where the text stands
-    std::int64_t items_max = 0;       // a sink: about so many entries are kept; 0: all
+    // redis, nats, mqtt, kafka, amqp: by TLS, with a peer that `ca` vouches for (PEM; empty: whom
+    // this machine trusts).
+    bool tls = false;
+    std::string ca;               // postgres-notify, too: where its conninfo asks for it
+    std::string queue;            // amqp: what is read
+    std::string exchange;         // amqp: what is written to; empty: the default one
+    std::string vhost = "/";      // amqp
+    bool ignore_ids = false;      // amqp: a message-id says nothing about a message
+    std::string client;           // mqtt: who we are; empty: the link
+    std::int64_t qos = 1;         // mqtt; of a source the highest that is asked for
+    std::string field = "event";  // kEnvelope, kPayload, and a sink: where the text stands
+    std::int64_t items_max = 0;   // a sink: about so many entries are kept; 0: all
     // Where a source begins: start, end, an id of redis, a number of nats. A stream: start, end.
     std::string from = "start";
     LinkFormat format = LinkFormat::kEnvelope;

@@ -1,5 +1,6 @@
 #include "runtime/registry/link_config.h"
 
+#include "io/tls/client_tls.h"
 #include "runtime/registry/executor_body.h"
 
 #include <algorithm>
@@ -68,6 +69,23 @@ void read_link_host(JsonObject& in, LinkConfig& out) {
     read_link_secret(in, "password", out.password);
 }
 
+void read_link_ca(JsonObject& in, LinkConfig& out) {
+    if (!in.text("ca", out.ca, {.bytes_max = kLinkCaBytesMax}) || out.ca.empty()) return;
+    if (auto good = io::check_authorities(out.ca); !good) in.refuse("ca", good.error().message);
+}
+
+void read_link_tls(JsonObject& in, LinkConfig& out) {
+    in.boolean("tls", out.tls);
+    read_link_ca(in, out);
+    if (!out.ca.empty() && !out.tls)
+        in.refuse("ca", "is whom TLS trusts, which is off: \"tls\": true");
+}
+
+void append_link_tls(core::JsonWriter& json, const LinkConfig& config) {
+    json.field("tls", config.tls);
+    if (!config.ca.empty()) json.field("ca", config.ca);
+}
+
 void append_link_login(core::JsonWriter& json, const LinkConfig& config) {
     if (!config.user.empty()) json.field("user", config.user);
     if (!config.password.empty()) json.field("password", config.password);
@@ -98,20 +116,21 @@ void read_kafka_config(JsonObject& in, LinkConfig& out) {
                        kKafkaMechanisms.end())
         in.refuse("mechanism", "is \"" + out.mechanism +
                                    "\"; expected one of: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512");
-    in.boolean("tls", out.tls);
+    read_link_tls(in, out);
 }
 
 void append_kafka_config(core::JsonWriter& json, const LinkConfig& config) {
     json.field("brokers", config.brokers).field("topic", config.subject);
     append_link_login(json, config);
     if (!config.user.empty()) json.field("mechanism", config.mechanism);
-    json.field("tls", config.tls);
+    append_link_tls(json, config);
 }
 
 // ---- amqp
 
 void read_amqp_config(JsonObject& in, const Link& link, LinkConfig& out) {
-    out.port = 5672;
+    read_link_tls(in, out);
+    out.port = out.tls ? 5671 : 5672;
     read_link_host(in, out);
     in.text("vhost", out.vhost, {.bytes_min = 1, .bytes_max = kAmqpNameBytesMax});
     if (link.direction == LinkDirection::kIn) {
@@ -128,6 +147,7 @@ void read_amqp_config(JsonObject& in, const Link& link, LinkConfig& out) {
 }
 
 void append_amqp_config(core::JsonWriter& json, const Link& link) {
+    append_link_tls(json, link.config);
     json.field("vhost", link.config.vhost);
     if (link.direction == LinkDirection::kIn)
         json.field("queue", link.config.queue).field("ignoreMessageIds", link.config.ignore_ids);

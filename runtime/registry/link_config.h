@@ -17,6 +17,10 @@ inline constexpr std::size_t kKafkaTopicBytesMax = 249;  // as Kafka has it
 // Texts that go to a peer as they are; but for the user, {{secrets.NAME}} and nothing beside it.
 void read_link_secret(core::JsonObject& in, std::string_view name, std::string& out);
 void read_link_host(core::JsonObject& in, LinkConfig& out);
+// Whom TLS trusts, and whether there is any.
+void read_link_ca(core::JsonObject& in, LinkConfig& out);
+void read_link_tls(core::JsonObject& in, LinkConfig& out);
+void append_link_tls(core::JsonWriter& json, const LinkConfig& config);
 void append_link_login(core::JsonWriter& json, const LinkConfig& config);
 // The event's pattern in a sink's subject or topic, as one that could stand there. False: it has
 // more than one place for it.

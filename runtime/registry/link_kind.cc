@@ -53,6 +53,7 @@ void read_file_config(JsonObject& in, LinkConfig& out) {
 }
 
 void read_redis_config(JsonObject& in, const Link& link, LinkConfig& out) {
+    read_link_tls(in, out);
     read_link_host(in, out);
     in.integer("database", out.database, 0, 65'535);
     in.text("stream", out.stream,
@@ -64,6 +65,7 @@ void read_redis_config(JsonObject& in, const Link& link, LinkConfig& out) {
 
 void read_nats_config(JsonObject& in, const Link& link, LinkConfig& out) {
     out.port = 4222;
+    read_link_tls(in, out);
     read_link_host(in, out);
     read_link_secret(in, "token", out.token);
     in.text("stream", out.stream, {.bytes_max = 255});
@@ -85,7 +87,8 @@ void read_nats_config(JsonObject& in, const Link& link, LinkConfig& out) {
 }
 
 void read_mqtt_config(JsonObject& in, const Link& link, LinkConfig& out) {
-    out.port = 1883;
+    read_link_tls(in, out);
+    out.port = out.tls ? 8883 : 1883;
     read_link_host(in, out);
     in.text("clientId", out.client, {.bytes_max = 128});
     // Of a sink: one that says nothing back can fail no delivery.
@@ -110,6 +113,7 @@ void read_postgres_config(JsonObject& in, LinkConfig& out) {
     // What PostgreSQL keeps of a name.
     in.text("channel", out.channel,
             {.presence = Presence::kRequired, .bytes_min = 1, .bytes_max = 63});
+    read_link_ca(in, out);
 }
 
 // Of what is told only while somebody listens there is no place to begin at.
@@ -204,24 +208,29 @@ void append_link_config(core::JsonWriter& json, const Link& link) {
     const LinkConfig& config = link.config;
     json.key("config").begin_object();
     if (link.type == LinkType::kFile) json.field("path", config.path);
-    if (link.type == LinkType::kPostgres)
+    if (link.type == LinkType::kPostgres) {
         json.field("connection", config.connection).field("channel", config.channel);
+        if (!config.ca.empty()) json.field("ca", config.ca);
+    }
     if (!config.host.empty()) {
         json.field("host", config.host).field("port", config.port);
         append_link_login(json, config);
     }
     if (link.type == LinkType::kNats) {
+        append_link_tls(json, config);
         if (!config.stream.empty()) json.field("stream", config.stream);
         if (!config.subject.empty()) json.field("subject", config.subject);
     }
     if (link.type == LinkType::kKafka) append_kafka_config(json, config);
     if (link.type == LinkType::kAmqp) append_amqp_config(json, link);
     if (link.type == LinkType::kMqtt) {
+        append_link_tls(json, config);
         if (!config.client.empty()) json.field("clientId", config.client);
         json.field("topic", config.subject);
         json.field("qos", config.qos);
     }
     if (link.type == LinkType::kRedis) {
+        append_link_tls(json, config);
         json.field("database", config.database);
         json.field("stream", config.stream).field("field", config.field);
         if (link.direction == LinkDirection::kOut) json.field("maxLength", config.items_max);

@@ -81,7 +81,7 @@ class Client:
 
 
 class Mosquitto:
-    def __init__(self):
+    def __init__(self, *lines):
         self.folder = tempfile.mkdtemp(prefix="millrace-mosquitto-")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -91,7 +91,7 @@ class Mosquitto:
             file.write(f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
                        f"persistence_location {self.folder}/\nautosave_interval 1\nmax_queued_messages 0\n"
                        "max_inflight_messages 1000\nlog_dest none\nset_tcp_nodelay true\n"
-                       + ("user root\n" if os.geteuid() == 0 else ""))
+                       + ("user root\n" if os.geteuid() == 0 else "") + "".join(line + "\n" for line in lines))
 
     def start(self):
         self.process = subprocess.Popen([BINARY, "-c", self.folder + "/conf"], stderr=subprocess.DEVNULL)

@@ -69,7 +69,8 @@ class Documents(NatsCase):
     def test_documents_are_shown_as_they_are(self):
         id = self.create(direction="in", type="nats", config={"host": "h.invalid", "stream": "S", "subject": "a.>"})
         self.assertEqual(self.link(id)["config"], {
-            "host": "h.invalid", "port": 4222, "stream": "S", "subject": "a.>", "from": "start", "format": "envelope"})
+            "host": "h.invalid", "port": 4222, "tls": False, "stream": "S", "subject": "a.>", "from": "start",
+            "format": "envelope"})
         put = self.server.request("PUT", "/v2/links/" + id, self.link(id))
         self.assertEqual(put.status, 200, put)
         self.assertEqual(self.server.request("PATCH", "/v2/links/" + id, {"config": {

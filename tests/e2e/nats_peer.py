@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 
@@ -19,6 +20,9 @@ class Client:
         self.socket = socket.create_connection(("127.0.0.1", port), 10)
         self.file = self.socket.makefile("rb")
         self.info = json.loads(self.file.readline().split(b" ", 1)[1])
+        if self.info.get("tls_required"):
+            self.socket = ssl._create_unverified_context().wrap_socket(self.socket)
+            self.file = self.socket.makefile("rb")
         self.messages = []
         self.asked = 0
         connect = {"verbose": False, "pedantic": False, "headers": True, "no_responders": True, **login}

@@ -11,7 +11,8 @@ BINARIES = "/usr/lib/postgresql/15/bin"
 
 
 class Postgres:
-    def __init__(self):
+    def __init__(self, tls=None):
+        """`tls`: the files of a certificate and its key."""
         self.folder = tempfile.mkdtemp(prefix="millrace-pg-", dir="/tmp")
         self.data = os.path.join(self.folder, "data")
         self.user = None
@@ -28,7 +29,23 @@ class Postgres:
         self.run("initdb", "-D", self.data, "-U", "app", "-A", "scram-sha-256", "-N",
                  "--pwfile", os.path.join(self.folder, "pw"), "-E", "UTF8", "--locale=C")
         self.process = self.spawn("postgres", "-D", self.data, "-h", "127.0.0.1", "-p", str(self.port),
-                                  "-k", self.folder, "-c", "fsync=off", "-c", "shared_buffers=16MB")
+                                  "-k", self.folder, "-c", "fsync=off", "-c", "shared_buffers=16MB",
+                                  *(self.show(tls) if tls else ()))
+
+    def show(self, tls):
+        """The settings for it: the server wants files of its own."""
+        owner = os.stat(self.folder)
+        for source, name in zip(tls, ("tls.pem", "tls.key")):
+            path = os.path.join(self.folder, name)
+            shutil.copyfile(source, path + ".new")
+            os.chmod(path + ".new", 0o600)
+            os.chown(path + ".new", owner.st_uid, owner.st_gid)
+            os.rename(path + ".new", path)
+        return ("-c", "ssl=on", "-c", f"ssl_cert_file={self.folder}/tls.pem", "-c", f"ssl_key_file={self.folder}/tls.key")
+
+    def show_another(self, tls):
+        self.show(tls)
+        self.process.send_signal(signal.SIGHUP)
 
     def as_user(self, name, args):
         command = [os.path.join(BINARIES, name), *args]

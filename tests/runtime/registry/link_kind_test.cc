@@ -119,6 +119,51 @@ TEST_F(LinkKindTest, QueuesOfOthersNameWhatIsWrongWithThem) {
     }
 }
 
+// Nobody's; valid for a hundred years.
+constexpr const char* kAuthority =
+    R"(-----BEGIN CERTIFICATE-----\nMIIBcjCCARegAwIBAgIUW7Qi17Pxxz1cU9IGEiS2gXCJE3MwCgYIKoZIzj0EAwIw\n)"
+    R"(DTELMAkGA1UEAwwCY2EwIBcNMjYxMjAxMDM0MDI1WhgPMjEyNjExMDcwMzQwMjVa\n)"
+    R"(MA0xCzAJBgNVBAMMAmNhMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEme0jD1mn\n)"
+    R"(+l3I2EtmBFHaYrMd0owDqAb9Y8ji19tNuv9uzw9PoTUwhHD8/7HnEXA5RHmDa1QZ\n)"
+    R"(RezGDcAYn/kdTKNTMFEwHQYDVR0OBBYEFKD9GlJOeN01xBSJyQIL97w24iWfMB8G\n)"
+    R"(A1UdIwQYMBaAFKD9GlJOeN01xBSJyQIL97w24iWfMA8GA1UdEwEB/wQFMAMBAf8w\n)"
+    R"(CgYIKoZIzj0EAwIDSQAwRgIhANxlr9cGYZXwQtKt63Gmz1wy+Oma5/7cY4SjYqMd\n)"
+    R"(yvmkAiEArHqtZM4MbY9DNFawJzt86XUhANLnh1YA0ST7D+0GcVc=\n-----END CERTIFICATE-----\n)";
+
+TEST_F(LinkKindTest, OfTlsItIsKnownWhomToTrustBeforeAnybodyIsCalled) {
+    const std::string ca = std::string(R"(,"ca":")") + kAuthority + "\"";
+    struct Row {
+        const char* type;
+        const char* config;
+        std::int64_t port;  // that TLS has there
+    };
+    int count = 0;
+    for (const Row& row : std::initializer_list<Row>{
+             {"redis", R"("host":"h","stream":"s")", 6379},
+             {"nats", R"("host":"h","subject":"s")", 4222},
+             {"mqtt", R"("host":"h","topic":"t")", 8883},
+             {"amqp", R"("host":"h","queue":"q")", 5671},
+             {"kafka", R"("brokers":"h:1","topic":"t")", 6379},
+         }) {
+        const auto body = [&](const std::string& more) {
+            return R"({"id":"t)" + std::to_string(++count) + R"(","direction":"in","type":")" +
+                   row.type + R"(","config":{)" + row.config + more + "}}";
+        };
+        const LinkRef made = create(body(R"(,"tls":true)" + ca));
+        EXPECT_TRUE(made->config.tls);
+        EXPECT_EQ(made->config.port, row.port) << row.type;
+        const std::string shown = document_kind<Link>().show(*made);
+        open();
+        EXPECT_EQ(document_kind<Link>().show(*table().find(kTenant, made->id)), shown);
+        EXPECT_EQ(refused(body(ca)).field, "config.ca") << "it would trust nobody";
+        EXPECT_EQ(refused(body(R"(,"tls":true,"ca":"text")")).field, "config.ca");
+    }
+    const std::string postgres =
+        R"({"direction":"in","type":"postgres-notify","config":{"connection":"m","channel":"c")";
+    EXPECT_EQ(refused(postgres + R"(,"tls":true}})").field, "config.tls") << "its conninfo says so";
+    create(postgres + ca + "}}");
+}
+
 TEST_F(LinkKindTest, BrokersMayMoveAndTopicsMayNot) {
     create(R"({"id":"k","direction":"in","type":"kafka","config":{"brokers":"h:1","topic":"t"}})");
     EXPECT_TRUE(
