@@ -34,6 +34,7 @@ void append_link_status(core::JsonWriter& json, const LinkStatus& status, const 
         json.begin_object().field("message", status.last_error);
         time_field(json, "at", status.last_error_at_us).end_object();
     }
+    if (status.logs) json.raw_field("logs", *status.logs);
     json.end_object();
 }
 
@@ -47,7 +48,7 @@ Answer with_link_status(Call& call, Answer&& answer, std::string_view id) {
 
 }  // namespace
 
-std::string link_view(Services& services, const Link& link) {
+std::string link_view(Services& services, const Link& link, LinkLogsShown logs) {
     std::string out = document_kind<Link>().show(link);
     out.pop_back();
     out += ",\"status\":";
@@ -63,6 +64,7 @@ std::string link_view(Services& services, const Link& link) {
     else if (status.state == "paused" && status.reason.empty())
         status.state = "connecting";
     if (status.state != seen) status.since_us = link.updated_at_us;
+    if (logs == LinkLogsShown::kNo) status.logs = nullptr;
     core::JsonWriter json(out);
     append_link_status(json, status, link);
     return out + "}";
@@ -107,7 +109,7 @@ Answer list_links(Call& call) {
             return (direction.empty() || link_direction_text(link.direction) == direction) &&
                    (type.empty() || link_type_text(link.type) == type);
         },
-        [&call](const Link& link) { return link_view(call.services, link); });
+        [&call](const Link& link) { return link_view(call.services, link, LinkLogsShown::kNo); });
 }
 
 }  // namespace millrace::runtime::api

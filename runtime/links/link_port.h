@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -61,6 +62,7 @@ struct LinkStatus {
     std::uint64_t sent = 0, failed = 0, pending = 0;                      // a sink
     std::string last_error;
     std::int64_t last_error_at_us = 0;
+    std::shared_ptr<const std::string> logs;  // of its script (link_logs.h); null: none
 };
 
 // What came of POST /v2/links/{id}/test.

@@ -138,6 +138,10 @@ void LinkAgent::take_shaped(std::uint32_t number, std::uint64_t job,
     if (at == runs_.end() || at->second.shaping != job) return;
     LinkRun& run = at->second;
     run.shaping = 0;
+    // More would not be kept.
+    const std::size_t first = texts.size() - std::min(texts.size(), LinkLogs::kRunsMax);
+    for (std::size_t i = first; i < texts.size(); ++i)
+        run.logs.add(texts[i].id, texts[i].logs_json, deps_.clock->wall_us());
     if (run.stream) return run.stream->shaped(texts);
     auto result = new_result(run);
     lines_.clear();

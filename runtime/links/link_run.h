@@ -4,6 +4,7 @@
 #pragma once
 
 #include "core/metrics.h"
+#include "runtime/links/link_logs.h"
 #include "runtime/links/link_peer.h"
 #include "runtime/links/link_state.h"
 #include "runtime/links/link_stream.h"
@@ -31,6 +32,8 @@ struct LinkRun {
 
     // What the link's script is at: the number of that job; 0: nothing. Its peer waits for it.
     std::uint64_t shaping = 0;
+
+    LinkLogs logs;  // of the script
 
     // Of a source.
     std::unique_ptr<LinkSource> source;

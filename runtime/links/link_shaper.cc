@@ -21,43 +21,55 @@ void LinkShaper::shape(std::unique_ptr<Job> job) {
 }
 
 void LinkShaper::run(const RegistrySnapshot& registry, const Link& link, Text& text) {
-    const auto fail = [&](std::string_view why) {
-        text.error.assign(kTransformFailed).append(why);
-    };
     const Script* const script = registry.script(link.transform_script);
-    if (!script) return fail("script '" + link.transform_script_id + "' does not exist");
+    if (!script) {
+        text.error.assign(kTransformFailed)
+            .append("script '" + link.transform_script_id + "' does not exist");
+        return;
+    }
     Script bounded = *script;
     bounded.timeout_ms = std::min(bounded.timeout_ms, kRunMsMax);
-    EventInput event = event_input_of(text.event, link.tenant, text.at_us);
     const FindSecret find_secret = [&](std::string_view name, std::string& value) {
         const SecretRef secret = secrets_.find(registry, link.tenant, name);
         if (secret) value = secret->value;
         return secret != nullptr;
     };
     ReadingHost host({deps_.clock, &random_, deps_.kv}, link.tenant, find_secret);
+    run_script(bounded, link, host, text);
+    // People read both.
+    const HiddenTexts& hidden = mask_.of(registry, link.tenant);
+    (void)hidden.hide(text.error);
+    (void)hidden.hide_in_json(text.logs_json, kHiddenLogs);
+}
+
+void LinkShaper::run_script(const Script& script, const Link& link, LuaHost& host, Text& text) {
+    EventInput event = event_input_of(text.event, link.tenant, text.at_us);
     const TransformInput input{nullptr, &event, text.pattern, text.id, 1};
     AttemptResult result;
+    std::string refused;
     if (link.direction == LinkDirection::kIn) {
         // Without what a server fills in: one that returns the event it got returns what came.
         event.kind = EventInput::Kind::kValue;
         std::string json;
-        if (transform_.returned(bounded, input, host, json, result)) {
-            auto made = inbound::transformed_event(text.event, json);
-            if (!made) return fail(made.error().message);
-            text.shaped = std::move(*made);
-            return;
+        if (transform_.returned(script, input, host, json, result)) {
+            if (auto made = inbound::transformed_event(text.event, json))
+                text.shaped = std::move(*made);
+            else
+                refused = made.error().message;
         }
+        text.logs_json = std::move(result.logs_json);
     } else {
         Reshaped out;
-        if (transform_.run(bounded, input, host, out, result)) {
-            if (!out.headers.empty()) return fail(kLinkSendsNoHeaders);
-            text.shaped = std::move(out.body);
-            return;
+        if (transform_.run(script, input, host, out, result)) {
+            if (out.headers.empty())
+                text.shaped = std::move(out.body);
+            else
+                refused = kLinkSendsNoHeaders;
         }
+        text.logs_json = std::move(out.logs_json.empty() ? result.logs_json : out.logs_json);
     }
     text.error = std::move(result.error);
-    // People read it.
-    (void)mask_.of(registry, link.tenant).hide(text.error);
+    if (!refused.empty()) text.error.assign(kTransformFailed).append(refused);
 }
 
 void LinkShaper::work_at(Job& job) {

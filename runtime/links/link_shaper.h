@@ -42,8 +42,9 @@ public:
         std::string pattern;
         std::int64_t at_us = 0;
         // What came of it.
-        std::string error;   // not empty: it failed
-        std::string shaped;  // empty: it is left out
+        std::string error;        // not empty: it failed
+        std::string shaped;       // empty: it is left out
+        std::string logs_json{};  // what the script logged; empty: nothing
     };
     struct Job {
         LinkRef link;
@@ -69,6 +70,7 @@ public:
 private:
     void work_at(Job& job);
     void run(const RegistrySnapshot& registry, const Link& link, Text& text);
+    void run_script(const Script& script, const Link& link, LuaHost& host, Text& text);
 
     const Deps deps_;
     core::Random random_;

@@ -112,6 +112,7 @@ void LinkAgent::show(bool now) {
     std::vector<core::LogOffset> floors;
     for (auto& [number, run] : runs_) {
         LinkStatus status = status_of(run);
+        status.logs = run.logs.shown();
         tell_figures(run, status);
         const auto before = shown_.find(number);  // nobody else changes it
         status.since_us = before != shown_.end() && before->second.state == status.state

@@ -463,6 +463,65 @@ TEST_F(LinkAgentTest, DeliveriesAndStreamsWaitWhileTheLeaseIsOver) {
     EXPECT_EQ(status(stream).sent, 1u);
 }
 
+TEST_F(LinkAgentTest, AStreamWhosePeerIsGoneWaitsWithItsPlace) {
+    const LinkRef link =
+        create(R"({"id":"out","direction":"out","type":"file","mode":"stream","config":{"path":")" +
+               files_.path() + R"(/later/out","from":"start"}})");
+    append({}, {.id = "e0", .tenant = kLinkTenant});
+    commit({});
+    work();
+    EXPECT_EQ(status(link).state, "retrying");
+    EXPECT_EQ(status(link).lag, 1u);
+    EXPECT_EQ(agent_->floors()[0], core::LogOffset(0));
+    std::filesystem::create_directory(files_.path() + "/later");
+    work();
+    EXPECT_EQ(status(link).state, "running");
+    EXPECT_EQ(status(link).lag, 0u);
+    EXPECT_EQ(status(link).failed, 0u);
+}
+
+TEST_F(LinkAgentTest, ATransformStandsBeforeTheCommit) {
+    script(
+        R"("return function(e) if e.payload.n == 1 then return nil end return {payload = {m = e.payload.n}} end")");
+    append(std::string(R"({"n":0})") + "\n" + R"({"n":1})" + "\n" + "bad\n" + R"({"n":3})" + "\n");
+    const LinkRef link =
+        create(R"({"id":"in","direction":"in","type":"file","transform":"t","config":{"path":")" +
+               files_.path() + R"(/in","format":"payload","pattern":"p"}})");
+    shape();
+    EXPECT_EQ(events(), 3);
+    EXPECT_NE(emitted_.find(R"("payload":{"m":0})"), std::string::npos) << emitted_;
+    EXPECT_EQ(letters_, 1u);
+    EXPECT_EQ(status(link).taken, 2u);
+    EXPECT_EQ(status(link).left_out, 1u);
+    EXPECT_EQ(status(link).rejected, 1u);
+    start();
+    append(std::string(R"({"n":4})") + "\n");
+    work();
+    amend([](Link& next) { next.paused = true; });  // while the script is at it
+    shape();
+    EXPECT_EQ(events(), 3);
+    amend([](Link& next) { next.paused = false; });
+    shape();
+    EXPECT_EQ(events(), 4);
+    EXPECT_EQ(status(link).taken, 3u);
+}
+
+TEST_F(LinkAgentTest, WhatATransformLogsIsShownWithTheLink) {
+    script(R"("return function(e) sdk.log.info('n is ' .. e.payload.n) return {} end")");
+    append(std::string(R"({"n":0})") + "\n" + R"({"n":1})" + "\n");
+    const LinkRef link =
+        create(R"({"id":"in","direction":"in","type":"file","transform":"t","config":{"path":")" +
+               files_.path() + R"(/in","format":"payload","pattern":"p"}})");
+    EXPECT_EQ(status(link).logs, nullptr);
+    shape();
+    const std::string logs = *status(link).logs;
+    EXPECT_LT(logs.find("n is 1"), logs.find("n is 0")) << logs;
+}
+
+TEST_F(LinkAgentTest, AStreamSendsWhatItsTransformMakesAndTellsWhatItCanNot) {
+    script(
+        R"("return function(e) if e.eventId == 'e1' then error('no') end return {body = e.eventId} end")");
+    for (int i = 0; i < 3; ++i) append({}, {.id = "e" + std::to_string(i), .tenant = kLinkTenant});
     commit({});
     const LinkRef link = create(
         R"({"id":"out","direction":"out","type":"file","mode":"stream","transform":"t","config":{"path":")" +

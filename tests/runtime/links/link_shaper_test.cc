@@ -14,6 +14,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace millrace::runtime {
@@ -101,6 +102,21 @@ TEST_F(LinkShaperTest, WhoReturnsTheEventThatItGotLeavesItAsItIs) {
     EXPECT_EQ(same.error, "");
     EXPECT_NE(same.shaped.find(R"("payload":{"n":5})"), std::string::npos) << same.shaped;
     EXPECT_NE(same.shaped.find(R"("pattern":"order.placed")"), std::string::npos) << same.shaped;
+}
+
+TEST_F(LinkShaperTest, WhatAScriptLogsComesWithItsText) {
+    const std::string good =
+        "return function(e) sdk.log.info('seen', {n = 5}) return {body = 'x'} end";
+    const std::string bad = "return function(e) sdk.log.warn('so far') error('no') end";
+    const std::string in = "return function(e) sdk.log.info('seen', {n = 5}) return {} end";
+    for (const auto& [source, direction, said] :
+         {std::tuple(in, LinkDirection::kIn, "seen"), std::tuple(bad, LinkDirection::kIn, "so far"),
+          std::tuple(good, LinkDirection::kOut, "seen"),
+          std::tuple(bad, LinkDirection::kOut, "so far")}) {
+        const auto out = one(link(source, direction), kEvent);
+        EXPECT_NE(out.logs_json.find(said), std::string::npos) << source << out.logs_json;
+    }
+    EXPECT_EQ(one(link("return function(e) return {} end"), kEvent).logs_json, "");
 }
 
 TEST_F(LinkShaperTest, WhatFailsIsNamed) {
