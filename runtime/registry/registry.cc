@@ -161,14 +161,16 @@ core::Status Registry::check_script_share(const Subscription& subscription) cons
     return identity::within_quota(identity::Quota::kScriptSubscriptions, held, most);
 }
 
-// Nothing can be sent to what events come from.
+// Nothing can be sent to what events come from, or to what takes them from the log by itself.
 core::Status Registry::check_is_sink(const Subscription& subscription) const {
     if (subscription.executor.type != ExecutorType::kLink) return {};
     const LinkRef link = links_.find(subscription.tenant, subscription.executor.link_id);
-    if (!link || link->direction == LinkDirection::kOut) return {};
+    if (!link || (link->direction == LinkDirection::kOut && !is_stream(*link))) return {};
+    const std::string_view why = is_stream(*link)
+                                     ? "\" has the mode stream: it takes its events from the log"
+                                     : "\" has the direction in: events come from it";
     return core::fail(core::Error(core::ErrorCode::kValidation,
-                                  "executor.linkId: link \"" + link->id +
-                                      "\" has the direction in: events come from it")
+                                  "executor.linkId: link \"" + link->id + std::string(why))
                           .in("executor.linkId"));
 }
 

@@ -170,13 +170,11 @@ class Streams(FilesCase):
         self.assertEqual(self.server.request("DELETE", "/v2/links/" + gone).status, 200)
 
     def test_a_subscription_can_not_name_it(self):
-        pattern, path = self.unique("log.e"), os.path.join(FOLDER, self.unique("log"))
-        id = self.stream(path, pattern=self.unique("none"))
-        self.assertEqual(self.server.post("/v2/subscriptions", {
-            "pattern": pattern, "executor": {"type": "link", "linkId": id}, "retry": {"maxRetries": 0}}).status, 201)
-        self.server.send_event(pattern, {"n": 0})
-        letter = harness.wait_until("a letter", lambda: self.server.items("/v2/dlq?pattern=" + pattern))[0]
-        self.assertIn("is a stream", letter["error"])
+        id = self.stream(os.path.join(FOLDER, self.unique("log")), pattern=self.unique("none"))
+        reply = self.server.post("/v2/subscriptions", {
+            "pattern": self.unique("log.e"), "executor": {"type": "link", "linkId": id}})
+        self.assert_error(reply, 400, "VALIDATION_ERROR", "executor.linkId")
+        self.assertIn("mode stream", reply.json()["error"]["message"])
 
     def test_each_event_arrives_whenever_we_are_killed(self):
         pattern, path = self.unique("log.f"), os.path.join(FOLDER, self.unique("crash"))

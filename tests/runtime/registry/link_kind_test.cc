@@ -325,6 +325,11 @@ TEST_F(LinkKindTest, ASubscriptionSendsToASinkAndKeepsIt) {
     ASSERT_FALSE(made);
     EXPECT_EQ(made.error().field, "executor.linkId");
     EXPECT_FALSE(registry_->create_subscription(kTenant, subscription("none"), {}));
+    create(
+        R"({"id":"log","direction":"out","type":"file","mode":"stream","config":{"path":"/a"}})");
+    made = registry_->create_subscription(kTenant, subscription("log"), {});
+    ASSERT_FALSE(made) << "it takes its events from the log by itself";
+    EXPECT_EQ(made.error().field, "executor.linkId");
     made = registry_->create_subscription(kTenant, subscription("out"), {});
     ASSERT_TRUE(made) << made.error().message;
     EXPECT_EQ((*made)->executor.link, table().find(kTenant, "out")->number);
