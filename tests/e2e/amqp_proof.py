@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """By hand: messages of a queue of RabbitMQ become as many events, and events as many messages, while the server and
-rabbitmq-server are killed in turn every two seconds (of rabbitmq-server: two seconds after it is there again, which
-takes it five).
+rabbitmq-server are killed every so many seconds after the one before is there again (which takes rabbitmq-server five
+and, with many messages, more: then --peer-turn 5 lets it make some way).
 
-    tests/e2e/amqp_proof.py [--entries 1000000] [--every 2] [--only in|out]
+    tests/e2e/amqp_proof.py [--entries 1000000] [--every 2] [--peer-turn 2] [--only in|out]
 
 Each number has to be there once (out: at least once), the queue empty, nothing a letter.
 """

@@ -21,6 +21,7 @@ class BadLine:
         self.bytes = 0
         self.up = True
         self.stopping = False
+        self.cut_wanted = False
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
@@ -28,12 +29,17 @@ class BadLine:
         self.stopping = True
         self.thread.join(10)
 
+    def cut_now(self):
+        """Once; the thread does it with its next turn."""
+        self.cut_wanted = True
+
     def _run(self):
         next_cut = time.monotonic() + self._interval()
         while not self.stopping:
             self._accept()
             now = time.monotonic()
-            if self.cut and now > next_cut:
+            if self.cut_wanted or (self.cut and now > next_cut):
+                self.cut_wanted = False
                 self.cuts += 1
                 for pair in self.pairs:
                     pair.end()

@@ -44,24 +44,12 @@ class Proof(nats_proof.Proof):
         assert reply.status == 201, reply
         return reply.json()["id"]
 
-    def kill_until(self, done):
-        """Us, or all connections to the brokers, every so many seconds, in turn."""
-        begin = time.monotonic()
-        for turn in range(10_000):
-            time.sleep(self.options.every)
-            if done():
-                break
-            if turn % 2 == 0:
-                self.server.kill()
-                self.server.start()
-            else:
-                with self.kafka_lock:
-                    self.kafka.say("down")
-                    time.sleep(0.3)
-                    self.kafka.say("up")
-            self.kills[turn % 2] += 1
-            if turn % 10 == 9:
-                print(f"  {time.monotonic() - begin:.0f} s: {self.kills} kills, {self.produced:,} given", flush=True)
+    def kill_peer(self):
+        """All connections to the brokers."""
+        with self.kafka_lock:
+            self.kafka.say("down")
+            time.sleep(0.3)
+            self.kafka.say("up")
 
     def produce_messages(self, id):
         while self.produced < self.options.entries:

@@ -24,6 +24,7 @@ class Client:
         if kind != 2 or body[1] != 0:
             raise OSError(f"refused: {body}")
         self.room = 200  # messages under way
+        self.qos = 1
 
     def read(self):
         first = self.file.read(1)
@@ -62,16 +63,19 @@ class Client:
         kind, body = self.read()
         if kind != 9 or body[-1] >= 0x80:
             raise OSError(f"refused: {body}")
+        self.qos = qos
 
     def messages(self, count):
-        """So many of QoS 1, as (topic, payload)."""
+        """So many of QoS 1, or 2, as (topic, payload)."""
         out = []
         while len(out) < count:
             kind, body = self.read()
+            if kind == 6:
+                self.socket.sendall(packet(0x70, body[:2]))
             if kind != 3:
                 continue
             bytes_, = struct.unpack_from(">H", body)
-            self.socket.sendall(packet(0x40, body[2 + bytes_:4 + bytes_]))
+            self.socket.sendall(packet(0x50 if self.qos == 2 else 0x40, body[2 + bytes_:4 + bytes_]))
             out.append((body[2:2 + bytes_].decode(), body[5 + bytes_ + body[4 + bytes_]:]))
         return out
 

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Goal: links of MQTT 5 read what a broker keeps for them into the log at least once, and once where a message says
 its eventId, over kill -9 of the server: a message is acknowledged when its event is on the disk. A session that the broker has lost is a gap.
-With QoS 2 each comes once whatever it says. Sinks deliver with QoS 1. Method: a broker of the test's (mqtt_peer), and Debian's mosquitto where it is
+With QoS 2 each comes once whatever it says. Sinks deliver with QoS 1, or 2: then each arrives once, whatever cuts the line. Method: a broker of the test's (mqtt_peer), and Debian's mosquitto where it is
 installed (else those cases are skipped)."""
 import base64
 import json
+import time
 import unittest
 
+import bad_line
 import harness
 import mosquitto_peer
 import mqtt_peer
@@ -176,6 +178,46 @@ class Real(LinkCase):
         reader.close()
         self.assertEqual({topic for topic, _ in got}, {"out/" + pattern.replace(".", "/")})
         self.assertEqual(sorted(json.loads(text)["payload"]["n"] for _, text in got), list(range(50)))
+
+    def arrived(self, reader, topic):
+        """The numbers of all that has been sent to it."""
+        client = self.broker.client("marker")
+        client.publish(topic, b"end")
+        client.close()
+        numbers = []
+        while (text := reader.messages(1)[0][1]) != b"end":
+            numbers.append(json.loads(text)["payload"]["n"])
+        return sorted(numbers)
+
+    def send_numbers(self, pattern, numbers):
+        lines = [json.dumps({"pattern": pattern, "payload": {"n": n}}) for n in numbers]
+        reply = self.server.post("/v2/events?ids=0", "\n".join(lines), content_type="application/x-ndjson")
+        self.assertEqual(reply.status, 202, reply)
+
+    def test_of_sinks_with_qos_2_each_arrives_once_whatever_cuts_the_line(self):
+        line = bad_line.BadLine(("127.0.0.1", self.broker.port), rate=2_000_000, delay=0.005, cut=0.4)
+        self.addCleanup(line.close)
+        config = {"host": "127.0.0.1", "port": int(line.address.rsplit(":", 1)[1]), "qos": 2}
+        for mode in ("executor", "stream"):
+            with self.subTest(mode):
+                pattern, topic = self.unique("mqtt.once"), "once/" + mode
+                reader = self.broker.client("reader-" + mode)
+                reader.subscribe(topic, 2 if mode == "stream" else 1)
+                more = {"pattern": pattern} if mode == "stream" else {}
+                id = self.create(direction="out", type="mqtt", mode=mode, config={**config, "topic": topic, **more})
+                if mode == "executor":
+                    self.assertEqual(self.server.post("/v2/subscriptions", {
+                        "pattern": pattern, "executor": {"type": "link", "linkId": id}, "ordering": "none",
+                        "retry": {"maxRetries": 100, "initialDelayMs": 50, "maxDelayMs": 200}}).status, 201)
+                cuts, count = line.cuts, 0
+                while line.cuts < cuts + 2 * ROUNDS:
+                    self.send_numbers(pattern, range(count, count + 200))
+                    count += 200
+                    time.sleep(0.02)
+                harness.wait_until("all to be sent", lambda: self.status(id)["sent"] >= count and
+                                   self.status(id)["pending"] == 0, 60)
+                self.assertEqual(self.arrived(reader, topic), list(range(count)))
+                reader.close()
 
     def test_a_stream(self):
         reader = self.broker.client("follower")

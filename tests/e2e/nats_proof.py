@@ -2,7 +2,7 @@
 """By hand: a million messages of a stream of NATS become a million events, and a million events a million
 messages, while the server and nats-server are killed in turn every two seconds.
 
-    tests/e2e/nats_proof.py [--entries 1000000] [--every 2] [--only in|out]
+    tests/e2e/nats_proof.py [--entries 1000000] [--every 2] [--peer-turn 2] [--only in|out]
 
 Each number has to be there once (out: at least once), the lag zero, nothing a letter and no gap.
 """
@@ -56,17 +56,24 @@ class Proof:
     def event(n):
         return json.dumps({"pattern": PATTERN, "payload": {"n": n, "note": "x" * 60}})
 
-    def kill_until(self, done):
-        """One of the two every so many seconds, in turn."""
+    def kill_server(self):
+        self.server.kill()
+        self.server.start()
+
+    def kill_peer(self):
+        self.nats.kill()
+        self.nats.start()
+
+    def kill_until(self, done, server=True, peer=True):
+        """One of the two every so many seconds: each so many times it is the peer."""
         begin = time.monotonic()
-        for turn in range(10_000):
+        for turn in range(100_000):
             time.sleep(self.options.every)
             if done():
                 break
-            victim = (self.server, self.nats)[turn % 2]
-            victim.kill()
-            victim.start()
-            self.kills[turn % 2] += 1
+            which = turn % self.options.peer_turn == self.options.peer_turn - 1 if server and peer else peer
+            (self.kill_server, self.kill_peer)[which]()
+            self.kills[which] += 1
             if turn % 10 == 9:
                 print(f"  {time.monotonic() - begin:.0f} s: {self.kills} kills, {self.produced:,} given", flush=True)
 
@@ -102,30 +109,30 @@ class Proof:
               f"{'good' if good else 'BROKEN'}", flush=True)
         return good
 
-    def count_events(self):
+    def count_events(self, pattern=PATTERN):
         """Which numbers are there, and how many of them once more."""
         seen, repeated = set(), 0
-        for event in self.pages():
+        for event in self.pages(pattern):
             n = event["payload"]["n"]
             repeated += n in seen
             seen.add(n)
         return seen, repeated
 
-    def pages(self):
+    def pages(self, pattern):
         cursor = ""
         while cursor is not None:
-            page = self.server.get(f"/v2/events?pattern={PATTERN}&limit=1000" +
+            page = self.server.get(f"/v2/events?pattern={pattern}&limit=1000" +
                                    (f"&cursor={cursor}" if cursor else "")).json()
             yield from page["items"]
             cursor = page["next"] or None
 
     # ---- out
 
-    def produce_events(self):
+    def produce_events(self, prefix="e"):
         while self.produced < self.options.entries:
             begin = self.produced
             end = min(begin + 2_000, self.options.entries)
-            lines = [json.dumps({"eventId": f"e{n}", "pattern": "proof.out", "payload": {"n": n}})
+            lines = [json.dumps({"eventId": f"{prefix}{n}", "pattern": "proof.out", "payload": {"n": n}})
                      for n in range(begin, end)]
 
             def post():
@@ -141,6 +148,7 @@ class Proof:
             "pattern": "proof.out", "executor": {"type": "link", "linkId": id}, "ordering": "none",
             "retry": {"maxRetries": 100, "initialDelayMs": 100, "maxDelayMs": 1000}})
         assert made.status == 201, made
+        return made.json()["id"]
 
     def prove_out(self):
         self.produced, self.kills = 0, [0, 0]
@@ -170,12 +178,15 @@ class Proof:
         return good
 
 
-def main(make, doc):
-    """What all proofs of links take; ends the process."""
+def main(make, doc, add=None):
+    """What all proofs of links take, and what `add` adds to the parser; ends the process."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--entries", type=int, default=1_000_000)
     parser.add_argument("--every", type=float, default=2)
+    parser.add_argument("--peer-turn", type=int, default=2, help="each so many times it is the peer that is killed")
     parser.add_argument("--only", choices=("in", "out"))
+    if add:
+        add(parser)
     options = parser.parse_args()
     proof = make(options)
     try:

@@ -9,7 +9,9 @@
 
 #include <deque>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 namespace millrace::runtime {
 namespace {
@@ -91,7 +93,7 @@ protected:
                                                 std::make_unique<KafkaFakeReader>(script_));
     }
     // Partitions 0, 1, ... with these bounds.
-    void stands(std::initializer_list<KafkaBounds> bounds, std::int32_t leader = 1) {
+    void stands(const std::vector<KafkaBounds>& bounds, std::int32_t leader = 1) {
         KafkaLook look;
         look.there = bounds.size() > 0;
         std::int32_t number = 0;
@@ -153,121 +155,133 @@ TEST_F(KafkaSourceTest, ReadsAllPartitionsAndKeepsWhereItBegan) {
     EXPECT_EQ(source_->lag(), 0U);
 }
 
-TEST_F(KafkaSourceTest, GoesOnWhereItStoodAndLooksAtTheLastMessageOnceMore) {
-    open();
-    stands({{0, 2}});
-    look();
-    message(0, 0, "a");
-    turn();
-    open(position_);
-    stands({{0, 2}});
-    look();
-    EXPECT_EQ(script_.begun, "0@0;");
-    message(0, 0, "a");
-    message(0, 1, "b");
-    turn();
-    EXPECT_EQ(entries(), "0-1-1000=b;");
-    EXPECT_EQ(stopped(), "");
+// A topic is there whose first message was read; what another reader of it finds later.
+struct KafkaAgain {
+    const char* what;
+    std::int64_t end;  // where the partition ends by then
+    std::vector<std::pair<std::int64_t, std::string_view>> messages;
+    const char* entries;
+    const char* stopped;  // part of it; empty: it goes on
+};
+
+TEST_F(KafkaSourceTest, WhatWasReadLastIsLookedAtOnceMore) {
+    const KafkaAgain cases[] = {
+        {"the same message", 2, {{0, "a"}, {1, "b"}}, "0-1-1000=b;", ""},
+        {"another one: it was filled again", 9, {{0, "another"}, {1, "b"}}, "", "filled again"},
+        {"none: it was compacted away", 4, {{3, "d"}}, "0-3-1000=d;", ""},
+        {"nothing yet", 1, {}, "", ""},
+    };
+    for (const KafkaAgain& one : cases) {
+        SCOPED_TRACE(one.what);
+        open();
+        stands({{0, 2}});
+        look();
+        message(0, 0, "a");
+        turn();
+        open(position_);
+        stands({{0, one.end}});
+        look();
+        EXPECT_EQ(script_.begun, "0@0;");
+        for (const auto& [offset, text] : one.messages) message(0, offset, text);
+        turn();
+        EXPECT_EQ(entries(), one.entries);
+        EXPECT_FALSE(batch_.gap);
+        if (*one.stopped == 0)
+            EXPECT_EQ(stopped(), "");
+        else
+            EXPECT_NE(stopped().find(one.stopped), std::string::npos) << stopped();
+    }
 }
 
-TEST_F(KafkaSourceTest, OneThatWasFilledAgainStops) {
-    open();
-    stands({{0, 2}});
-    look();
-    message(0, 0, "a");
-    turn();
-    open(position_);
-    stands({{0, 9}});
-    look();
-    message(0, 0, "another");
-    message(0, 1, "b");
-    turn();
-    EXPECT_EQ(entries(), "");
-    EXPECT_NE(stopped().find("filled again"), std::string::npos) << stopped();
+// Where a source begins by what the brokers say, look after look.
+struct KafkaBegin {
+    const char* what;
+    const char* position;
+    const char* from;
+    std::vector<std::vector<KafkaBounds>> looks;  // partitions 0, 1, ...; none: no topic
+    const char* begun;
+    std::uint64_t missed;
+    bool ready;
+    const char* stopped;  // part of it
+};
+
+constexpr const char* kReadToSeven = R"({"partitions":[{"partition":0,"next":7}]})";
+constexpr const char* kReadTwo =
+    R"({"partitions":[{"partition":0,"next":7},{"partition":1,"next":1}]})";
+
+TEST_F(KafkaSourceTest, BeginsWhereTheBoundsLetIt) {
+    const KafkaBegin cases[] = {
+        {"from the start", "", "start", {{{2, 5}}}, "0@2;", 0, true, ""},
+        {"from the end", "", "end", {{{0, 5}}}, "0@5;", 0, true, ""},
+        {"a partition that was not there when we began",
+         "",
+         "end",
+         {{{0, 5}}, {{0, 5}, {0, 3}}},
+         "0@5;1@0;",
+         0,
+         true,
+         ""},
+        {"where it stood", kReadToSeven, "start", {{{0, 7}}}, "0@7;", 0, true, ""},
+        {"behind what was dropped unread",
+         kReadTwo,
+         "start",
+         {{{10, 12}, {0, 1}}},
+         "0@10;1@1;",
+         3,
+         true,
+         ""},
+        {"an end before our place, said once", kReadToSeven, "start", {{{0, 6}}}, "", 0, false, ""},
+        {"said twice", kReadToSeven, "start", {{{0, 6}}, {{0, 6}}}, "", 0, false, ""},
+        {"said three times",
+         kReadToSeven,
+         "start",
+         {{{0, 6}}, {{0, 6}}, {{0, 6}}},
+         "",
+         0,
+         false,
+         "gone back"},
+        {"an election is not the last word",
+         kReadToSeven,
+         "start",
+         {{{0, 6}}, {{0, 6}}, {{0, 7}}, {{0, 6}}},
+         "0@7;",
+         0,
+         true,
+         ""},
+        {"a topic that is gone", kReadToSeven, "start", {{}, {}, {}}, "", 0, false, "is gone"},
+        {"one that comes later", "", "start", {{}, {}, {}, {}, {{0, 0}}}, "0@0;", 0, true, ""},
+    };
+    for (const KafkaBegin& one : cases) {
+        SCOPED_TRACE(one.what);
+        open(one.position, one.from);
+        std::uint64_t missed = 0;
+        for (const std::vector<KafkaBounds>& bounds : one.looks) {
+            stands(bounds);
+            clock_.advance_us(3'000'000);
+            for (int turns = 0; turns < 2; ++turns) {
+                turn();
+                missed += batch_.missed;
+            }
+        }
+        EXPECT_EQ(script_.begun, one.begun);
+        EXPECT_EQ(missed, one.missed);
+        EXPECT_EQ(source_->ready(), one.ready);
+        EXPECT_NE(one.ready, !source_->waits_because().empty() || source_->trouble().has_value())
+            << "who is not ready says why";
+        if (*one.stopped == 0)
+            EXPECT_FALSE(source_->trouble());
+        else
+            EXPECT_NE(stopped().find(one.stopped), std::string::npos) << stopped();
+    }
 }
 
-TEST_F(KafkaSourceTest, AMessageThatIsGoneByItselfSaysNothing) {
-    open();
-    stands({{0, 2}});
-    look();
-    message(0, 0, "a");
-    turn();
-    open(position_);
-    stands({{0, 4}});
-    look();
-    message(0, 3, "d");  // the others were compacted away
-    turn();
-    EXPECT_EQ(entries(), "0-3-1000=d;");
-    EXPECT_FALSE(batch_.gap);
-}
-
-TEST_F(KafkaSourceTest, OneThatWentBackStopsWhenItIsSaidThreeTimes) {
-    open(R"({"partitions":[{"partition":0,"next":7}]})");
-    stands({{0, 6}});
-    look();
-    EXPECT_EQ(stopped(), "");
-    EXPECT_NE(source_->waits_because().find("gone back"), std::string_view::npos);
-    look();
-    EXPECT_EQ(stopped(), "");
-    look();
-    EXPECT_NE(stopped().find("gone back"), std::string::npos) << stopped();
-    EXPECT_EQ(script_.begun, "");
-}
-
-TEST_F(KafkaSourceTest, AnElectionIsNotTheLastWord) {
-    open(R"({"partitions":[{"partition":0,"next":7}]})");
-    stands({{0, 6}});
-    look();
-    look();
-    stands({{0, 7}});
-    look();
-    EXPECT_EQ(script_.begun, "0@7;");
-    stands({{0, 6}});
-    look();
-    EXPECT_TRUE(source_->ready());
-    EXPECT_EQ(stopped(), "");
-}
-
-TEST_F(KafkaSourceTest, ATopicThatIsGoneStops) {
-    open(R"({"partitions":[{"partition":0,"next":7}]})");
-    stands({});
-    for (int i = 0; i < 3; ++i) look();
-    EXPECT_NE(stopped().find("is gone"), std::string::npos) << stopped();
-}
-
-TEST_F(KafkaSourceTest, ATopicThatComesLaterIsWaitedFor) {
-    open();
-    stands({});
-    for (int i = 0; i < 5; ++i) look();
-    EXPECT_FALSE(source_->trouble());
-    EXPECT_FALSE(source_->ready());
-    EXPECT_NE(source_->waits_because(), "");
-    stands({{0, 0}});
-    look();
-    EXPECT_TRUE(source_->ready());
-}
-
-TEST_F(KafkaSourceTest, WhatWasDroppedUnreadIsAGap) {
-    open(R"({"partitions":[{"partition":0,"next":7},{"partition":1,"next":1}]})");
+TEST_F(KafkaSourceTest, WhatWasDroppedUnreadIsToldWithItsPlaces) {
+    open(kReadTwo);
     stands({{10, 12}, {0, 1}});
-    clock_.advance_us(3'000'000);
-    turn();
-    turn();
+    look();
     EXPECT_TRUE(batch_.gap);
-    EXPECT_EQ(batch_.missed, 3U);
     EXPECT_EQ(batch_.missed_from, "0-7");
     EXPECT_EQ(batch_.missed_to, "0-10");
-    EXPECT_EQ(script_.begun, "0@10;1@1;");
-}
-
-TEST_F(KafkaSourceTest, FromTheEndOnlyWhatComesLaterIsRead) {
-    open("", "end");
-    stands({{0, 5}});
-    look();
-    EXPECT_EQ(script_.begun, "0@5;");
-    stands({{0, 5}, {0, 3}});  // a partition that was not there when we began
-    look();
-    EXPECT_EQ(script_.begun, "0@5;1@0;");
 }
 
 TEST_F(KafkaSourceTest, AnotherLeaderIsLookedAt) {
