@@ -1,8 +1,8 @@
 """Goal: the console in a real browser: each screen without serious findings of axe, without a breach of
 its policy, without a request to elsewhere; hostile events as text; the keyboard alone; a session; and the
 client for JavaScript in a page of another origin.
-Method: a server with something of everything in it, and console_browser.mjs over playwright-core in
-Debian's chromium. What is not there (chromium, Node 20, `npm ci` in tools/console) is said, and nothing
+Method: a server with something of everything in it, one with links and an edge (linked.py), three nodes
+of a cluster, and playwright-core in Debian's chromium; names of parts run only those. What is not there (chromium, Node 20, `npm ci` in tools/console) is said, and nothing
 is tested then. Screenshots go to MILLRACE_SHOTS, where that is set.
 """
 import functools
@@ -18,8 +18,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "..", "..")
 sys.path.insert(0, os.path.join(HERE, "..", "e2e"))
 
+import cluster_nodes  # noqa: E402
+import nats_peer  # noqa: E402
 from harness import Server, clean_environment, wait_until  # noqa: E402
 from keyed import KeyedServer  # noqa: E402
+from linked import LinkedServer  # noqa: E402
 
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 FLOW = {"id": "flow", "name": HOSTILE, "steps": [
@@ -74,13 +77,13 @@ def fill(server):
 
 def browser_environment(server, part, **more):
     return clean_environment({
-        "CONSOLE_URL": f"http://127.0.0.1:{server.port}", "CONSOLE_PART": part,
+        "CONSOLE_URL": f"http://{server.http if hasattr(server, 'http') else f'127.0.0.1:{server.port}'}", "CONSOLE_PART": part,
         "CONSOLE_MODULES": MODULES, "CONSOLE_HOSTILE": HOSTILE, "CHROMIUM": shutil.which("chromium"),
         "CONSOLE_SHOTS": os.environ.get("MILLRACE_SHOTS", ""), **more})
 
 
-def run(server, part, **more):
-    return subprocess.run(["node", os.path.join(HERE, "console_browser.mjs")],
+def run(server, part, script="console_browser.mjs", **more):
+    return subprocess.run(["node", os.path.join(HERE, script)],
                           env=browser_environment(server, part, **more), timeout=900).returncode
 
 
@@ -120,11 +123,39 @@ def run_client():
         files.shutdown()
 
 
-def main():
-    lacks = missing()
-    if lacks:
-        print(f"skipped: {lacks} is not here")
+def run_links():
+    linked = LinkedServer(HOSTILE)
+    try:
+        linked.start()
+        return run(linked.hub, "links", script="console_links.mjs")
+    finally:
+        linked.close()
+
+
+def run_cluster():
+    """Three nodes and three nats-servers; the browser says when a node is to die, and when to come back."""
+    if not nats_peer.BINARY:
+        print("skipped: nats-server is not here, and so no cluster")
         return 0
+    cluster = cluster_nodes.Cluster()
+    try:
+        cluster.start().init()
+        node = cluster["a"]
+        browser = subprocess.Popen(["node", os.path.join(HERE, "console_cluster.mjs")], stdout=subprocess.PIPE, text=True,
+                                   env=browser_environment(node, "cluster"))
+        for line in browser.stdout:
+            if line.strip() == "kill":
+                cluster["c"].kill()
+            elif line.strip() == "start":
+                cluster["c"].start()
+            else:
+                print(line, end="")
+        return browser.wait(60)
+    finally:
+        cluster.close()
+
+
+def run_engine():
     failed = 0
     server = Server(env={"MILLRACE_MEMORY_MAX": "512MiB"}, shards=1).start()
     try:
@@ -135,15 +166,31 @@ def main():
         failed |= run_over_a_restart(server)
     finally:
         server.close()
+    return failed
+
+
+def run_session():
     keyed = KeyedServer(shards=1).start()
     try:
-        failed |= run(keyed, "session", CONSOLE_KEY=keyed.api_key)
+        return run(keyed, "session", CONSOLE_KEY=keyed.api_key)
     finally:
         keyed.close()
-    failed |= run_client()
+
+
+PARTS = {"links": run_links, "cluster": run_cluster, "engine": run_engine, "session": run_session, "client": run_client}
+
+
+def main(names):
+    lacks = missing()
+    if lacks:
+        print(f"skipped: {lacks} is not here")
+        return 0
+    failed = 0
+    for name in names or PARTS:
+        failed |= PARTS[name]()
     print(json.dumps({"failed": failed}))
     return failed
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

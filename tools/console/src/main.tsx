@@ -3,6 +3,7 @@ import { render, type ComponentType } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ask, get, onSignedOut, type ApiError } from './lib/http';
 import { followStats, useAsk, type Link, type Newest } from './lib/live';
+import { inCluster } from './lib/cluster';
 import { may, type Me, type PageProps } from './lib/me';
 import { go, href, useRoute, type Route } from './lib/route';
 import { compact } from './lib/format';
@@ -23,9 +24,11 @@ const SCREENS: (Screen | null)[] = [
   ['scripts', 'Scripts', 'M5 4L2 8l3 4M11 4l3 4-3 4M9 3l-2 10', 'c', later(() => import('./pages/scripts'), 'Scripts'), 'scripts:read'],
   ['replays', 'Replays', 'M3 8a5 5 0 105-5H4M6 1L4 3l2 2', 'r', later(() => import('./pages/replays'), 'Replays'), 'replays:read'],
   ['schedules', 'Schedules', 'M8 2a6 6 0 100 12A6 6 0 008 2zM8 5v3l2 2', 'h', later(() => import('./pages/schedules'), 'Schedules'), 'schedules:read'],
+  ['links', 'Links', 'M6.5 9.5l3-3M7 4.5l1.5-1.5a3 3 0 014.5 4.5L11.5 9M9 11.5L7.5 13A3 3 0 013 8.5L4.5 7', 'n', later(() => import('./pages/links'), 'Links'), 'links:read'],
   ['workflows', 'Workflows', 'M2 3h4v4H2zM10 9h4v4h-4zM6 5h3v6h1', 'w', later(() => import('./pages/workflows'), 'Workflows')],
   null,
   ['keys', 'Keys and tenants', 'M6 9a3 3 0 11-.1 0zM8 9l6-6M11 6l2 2', 'k', later(() => import('./pages/keys'), 'Keys'), 'keys:read'],
+  ['cluster', 'Cluster', 'M8 1.5a1.8 1.8 0 110 3.6 1.8 1.8 0 010-3.6zM3.6 10.6a1.8 1.8 0 110 3.6 1.8 1.8 0 010-3.6zM12.4 10.6a1.8 1.8 0 110 3.6 1.8 1.8 0 010-3.6zM7.2 5L4.4 10.7M8.8 5l2.8 5.7M5.4 12.4h5.2', 'u', later(() => import('./pages/cluster'), 'Cluster'), 'metrics:read'],
   ['system', 'System', 'M2 3h12v4H2zM2 9h12v4H2zM4 5h1M4 11h1', 'y', later(() => import('./pages/system'), 'System'), 'stats:read'],
   ['help', 'Help', 'M5.5 6a2.5 2.5 0 113.6 2.2C8.4 8.6 8 9 8 10M8 12.5v.5', 'l', later(() => import('./pages/help'), 'Help')],
 ];
@@ -98,7 +101,7 @@ function Palette({ onClose }: { onClose: () => void }) {
   const [at, setAt] = useState(0);
   const targets: [string, string][] = [
     ...screens.map(([path, name]): [string, string] => [name, `/${path}`]),
-    ['Live tail', '/events?live=1'], ['New subscription', '/subscriptions/+'], ['New script', '/scripts/+'], ['New replay', '/replays/+'], ['New schedule', '/schedules/+'], ['Audit log', '/system?tab=audit'],
+    ['Live tail', '/events?live=1'], ['New subscription', '/subscriptions/+'], ['New script', '/scripts/+'], ['New replay', '/replays/+'], ['New schedule', '/schedules/+'], ['New link', '/links/+'], ['Edges', '/links?tab=edges'], ['Audit log', '/system?tab=audit'],
     ...(text.trim() ? [[`Search events for ${text.trim()}`, `/events?q=${encodeURIComponent(text.trim())}`] as [string, string], [`Trace of event ${text.trim()}`, `/trace/${encodeURIComponent(text.trim())}`] as [string, string]] : []),
   ].filter(([name]) => !text.trim() || name.toLowerCase().includes(text.trim().toLowerCase()) as boolean) as [string, string][];
   const pick = (target: [string, string] | undefined) => { if (target) { go(target[1]); onClose(); } };
@@ -161,10 +164,14 @@ function Side({ route, me, open, close }: { route: Route; me: Me; open: boolean;
   const here = route.path[0] ?? '';
   const groups = useAsk((signal) => may(me, 'dlq:read') ? get('/v2/dlq/groups', { state: 'open', limit: 1 }, signal) : Promise.resolve(null), [], 30_000);
   const urgent = groups.value?.groups ?? 0;
+  const [clustered, setClustered] = useState(false);
+  useEffect(() => { void inCluster().then(setClustered); }, []);
   return <nav class={`side ${open ? 'on' : ''}`} aria-label="Screens"><ul>{SCREENS.map((screen) => {
     if (!screen) return <li class="gap" aria-hidden="true" />;
     const [path, name, icon, , , scope] = screen;
     if (scope && !may(me, scope)) return null;
+    // The machines are the business of those who run them.
+    if (path === 'cluster' && !(clustered && me.tenantId === 'default')) return null;
     return <li><a href={`#/${path}`} aria-current={here === path ? 'page' : undefined} onClick={close}><Icon d={icon} />{name}
       {path === 'dlq' && urgent > 0 && <span class="badge" aria-label={`${urgent} open groups`}>{compact(urgent)}</span>}</a></li>;
   })}</ul></nav>;

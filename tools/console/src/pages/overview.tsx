@@ -3,7 +3,8 @@ import { get } from '../lib/http';
 import { useAsk, useSeries } from '../lib/live';
 import { bytes, compact, count, span } from '../lib/format';
 import { href, setQuery } from '../lib/route';
-import { Chart, Spark } from '../ui/chart';
+import { Chart } from '../ui/chart';
+import { Tile } from '../ui/tile';
 import { Empty, Fault, Page, Status, Tabs, Time } from '../ui/parts';
 import { may, type PageProps } from '../lib/me';
 import { useNames } from '../lib/names';
@@ -13,11 +14,6 @@ const WINDOWS: ['60' | '300' | '900', string][] = [['60', '1 min'], ['300', '5 m
 export function Overview({ route, me }: PageProps) {
   const whole = me.tenantId === 'default' && may(me, 'stats:read');
   return whole ? <Whole route={route} me={me} /> : <Page title="Overview" sub={`Tenant ${me.tenantId}`}><Wants me={me} whole={false} /></Page>;
-}
-
-function Tile(props: { name: string; value: string; note?: string; to?: string; tone?: string; values?: number[]; line?: string }) {
-  const inner = <><span>{props.name}</span><b>{props.value}</b>{props.values ? <Spark values={props.values} tone={props.line ?? 'water'} /> : null}{props.note && <small>{props.note}</small>}</>;
-  return props.to ? <a class={`tile ${props.tone ?? ''}`} href={props.to}>{inner}</a> : <div class={`tile ${props.tone ?? ''}`}>{inner}</div>;
 }
 
 function Whole({ route, me }: PageProps) {

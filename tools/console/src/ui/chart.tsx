@@ -40,7 +40,7 @@ export function Chart(props: { title: string; lines: Line[]; series: Series | nu
         cursor: { y: false, points: { size: 6 }, sync: { key: 'millrace' } },
         padding: [8, 4, 0, 0],
         // As wide as was asked for, however young the server is.
-        scales: { x: { range: (_, least, most) => [seconds ? Math.min(least, most - seconds) : least, Math.max(most, least + 1)] }, y: { range: (_, __, most) => [0, most > 0 ? most * 1.15 : 1] } },
+        scales: { x: { range: (_, from, to) => { const most = to ?? Date.now() / 1000, least = from ?? most; return [seconds ? Math.min(least, most - seconds) : least, Math.max(most, least + 1)]; } }, y: { range: (_, __, most) => [0, most > 0 ? most * 1.15 : 1] } },
         axes: [
           { stroke: colour('dim'), grid: { show: false }, ticks: { show: false }, font, size: 22, space: 70, values: (_, ticks) => ticks.map((t) => clock(t * 1000, false)) },
           { stroke: colour('dim'), grid, ticks: { show: false }, font, size: 52, space: 34, values: (_, ticks) => ticks.map((t) => show(t)) },

@@ -13,6 +13,9 @@ const WORDS: Record<string, [string, string]> = {
   calm: ['ok', '\u2713'], tight: ['wait', '\u25cb'], short: ['bad', '!'],
   info: ['live', 'i'], warn: ['wait', '!'], error: ['bad', '\u2717'], debug: ['off', '\u2022'],
   pending: ['wait', '\u25cb'], compensating: ['wait', '\u21b6'], compensated: ['off', '\u21b6'], compensation_failed: ['bad', '\u2717'],
+  connecting: ['wait', '\u2026'], stopped: ['bad', '\u25a0'], cloned: ['bad', '!'], heard: ['ok', '\u2713'], quiet: ['wait', '\u25cb'], 'never heard': ['off', '\u2013'],
+  owner: ['ok', '\u2605'], standby: ['ok', '\u25cb'], 'catching-up': ['wait', '\u21bb'], fenced: ['bad', '\u2298'], diverged: ['bad', '!'], down: ['bad', '\u2717'],
+  well: ['ok', '\u2713'], gone: ['bad', '\u2717'], draining: ['wait', '\u21e3'], drained: ['wait', '\u21e3'], moving: ['live', '\u2192'], 'no owner': ['bad', '!'], 'few copies': ['wait', '\u25d0'], elsewhere: ['off', '\u2022'],
   closed: ['ok', '\u2713'], revoked: ['off', '\u2298'], expired: ['off', '\u2298'],
 };
 // A word, a sign and a colour: none of them alone.
