@@ -161,6 +161,14 @@ bool LinkAgent::may_run(const LinkRun& run) const {
            !registry_->is_suspended(run.link->tenant);
 }
 
+std::optional<std::int64_t> LinkAgent::lease_over_ns() const {
+    if (!deps_.lease_until_ns) return std::nullopt;
+    // relaxed: a time, no data behind it
+    const std::int64_t over_ns =
+        deps_.clock->monotonic_ns() - deps_.lease_until_ns->load(std::memory_order_relaxed);
+    return over_ns < 0 ? std::nullopt : std::optional(over_ns);
+}
+
 PeerDeps LinkAgent::peer_deps() {
     // Shared out among all links, since any of them may read.
     const std::size_t ahead =
@@ -177,14 +185,6 @@ core::Result<LinkConfig> LinkAgent::filled_config(const Link& link) {
             if (secret) return secret->value;
             return core::fail(core::ErrorCode::kNotFound,
                               "no secret has the name \"" + std::string(name) + "\"");
-std::optional<std::int64_t> LinkAgent::lease_over_ns() const {
-    if (!deps_.lease_until_ns) return std::nullopt;
-    // relaxed: a time, no data behind it
-    const std::int64_t over_ns =
-        deps_.clock->monotonic_ns() - deps_.lease_until_ns->load(std::memory_order_relaxed);
-    return over_ns < 0 ? std::nullopt : std::optional(over_ns);
-}
-
         });
         if (!filled) return core::fail(std::move(filled.error()));
         *text = std::move(*filled);
@@ -257,8 +257,10 @@ void LinkAgent::wait(std::int64_t timeout_us) {
         pollfd fd{};
         if (peer && peer->waits_for(fd)) fds.push_back(fd);
     };
+    const bool rests = deps_.holds() || lease_over_ns();
     for (const auto& [number, run] : runs_) {
         // What could not be taken does not wake us.
+        if (run.source && rests) continue;
         if (run.under_way < LinkRun::kUnderWayMax && !run.batch_waits) add(run.peer());
     }
     for (const Trial& trial : trials_) {
@@ -273,10 +275,8 @@ void LinkAgent::wait(std::int64_t timeout_us) {
     const bool streams = std::any_of(runs_.begin(), runs_.end(), [](const auto& run) {
         return run.second.stream && run.second.sink;
     });
-    const bool rests = deps_.holds() || lease_over_ns();
     if (streams) timeout_us = std::min(timeout_us, kStreamPollUs);
     ::poll(fds.data(), fds.size(), static_cast<int>((timeout_us + 999) / 1000));
-        if (run.source && rests) continue;
     std::uint64_t count = 0;
     (void)!::read(wake_fd_, &count, sizeof count);
     woken_.exchange(false, std::memory_order_acq_rel);  // pairs with wake()

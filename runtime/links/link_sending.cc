@@ -85,10 +85,10 @@ std::size_t LinkAgent::write(LinkRun& run) {
         run.leave_peer();
         return 0;
     }
-    if (!open_sink(run)) return 0;
-    LinkSink& sink = *run.sink;
     // What a peer was given it may still answer; nothing more begins.
     if (lease_over_ns() && !run.sink) return 0;
+    if (!open_sink(run)) return 0;
+    LinkSink& sink = *run.sink;
     std::size_t done = 0;
     if (sink.ready()) {
         run.retry_ns = LinkRun::kRetryNsMin;

@@ -70,9 +70,9 @@ protected:
             return core::fail(core::ErrorCode::kRateLimited, "too much");
         };
         deps.holds = [this] { return holds_; };
+        deps.lease_until_ns = &lease_until_ns_;
         shaper_ = std::make_unique<LinkShaper>(LinkShaper::Deps{
             &clock_, &database_->kv(), nullptr, [this] { return registry_->snapshot(); }, 1});
-        deps.lease_until_ns = &lease_until_ns_;
         deps.shaper = shaper_.get();
         agent_ = std::make_unique<LinkAgent>(std::move(deps));
         ASSERT_TRUE(agent_->load(aside_));
@@ -148,6 +148,8 @@ protected:
     std::string emitted_;
     std::set<std::string> lines_;
     std::size_t letters_ = 0;
+    static constexpr std::int64_t kForEver = std::numeric_limits<std::int64_t>::max();
+    std::atomic<std::int64_t> lease_until_ns_{kForEver};
     bool full_ = false, durable_ = true, may_take_ = true, holds_ = false;
 };
 
@@ -161,8 +163,6 @@ TEST_F(LinkAgentTest, ReadsOnAfterARestartFromWhereTheRowsSay) {
     start();
     append_events(3, 5);
     work();
-    static constexpr std::int64_t kForEver = std::numeric_limits<std::int64_t>::max();
-    std::atomic<std::int64_t> lease_until_ns_{kForEver};
     EXPECT_EQ(events(), 5);
     EXPECT_EQ(status(link).taken, 5u);
 }
