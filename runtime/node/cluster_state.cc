@@ -100,25 +100,6 @@ bool read_moves(const core::JsonElement& root, Meta& out) {
     return true;
 }
 
-bool read_status(const core::JsonElement& item, std::size_t& partition, PartitionStatus& out) {
-    std::uint64_t number = 0;
-    std::string role;
-    if (!take_member(item, "partition", number) || number >= kPartitionsMax ||
-        !take_member(item, "role", role) || !take_member(item, "epoch", out.epoch) ||
-        !take_member(item, "appended", out.appended) ||
-        !take_member(item, "applied", out.applied) || !take_member(item, "fsynced", out.fsynced))
-        return false;
-    const auto known = parse_role(role);
-    if (!known) return false;
-    out.role = *known;
-    (void)take_member(item, "unit", out.unit);
-    (void)take_member(item, "hash", out.hash);
-    (void)take_member(item, "error", out.error);
-    partition = number;
-    return true;
-}
-
-}  // namespace
 // Older nodes have written none.
 bool read_asked(const core::JsonElement& root, Meta& out) {
     core::JsonElement member;
@@ -138,6 +119,25 @@ bool read_asked(const core::JsonElement& root, Meta& out) {
     return true;
 }
 
+bool read_status(const core::JsonElement& item, std::size_t& partition, PartitionStatus& out) {
+    std::uint64_t number = 0;
+    std::string role;
+    if (!take_member(item, "partition", number) || number >= kPartitionsMax ||
+        !take_member(item, "role", role) || !take_member(item, "epoch", out.epoch) ||
+        !take_member(item, "appended", out.appended) ||
+        !take_member(item, "applied", out.applied) || !take_member(item, "fsynced", out.fsynced))
+        return false;
+    const auto known = parse_role(role);
+    if (!known) return false;
+    out.role = *known;
+    (void)take_member(item, "unit", out.unit);
+    (void)take_member(item, "hash", out.hash);
+    (void)take_member(item, "error", out.error);
+    partition = number;
+    return true;
+}
+
+}  // namespace
 
 std::string_view role_text(Role role) {
     return std::find_if(kRoles.begin(), kRoles.end(),
@@ -197,6 +197,11 @@ std::string Meta::json() const {
         json.begin_object().field("id", move.id).field("partition", move.partition);
         json.field("to", move.to).end_object();
     }
+    json.end_array().key("asked").begin_array();
+    for (const AskedFor& one : asked) {
+        json.begin_object().field("id", one.id).field("at", one.at_us);
+        json.field("entry", one.entry).end_object();
+    }
     json.end_array().end_object();
     return out;
 }
@@ -218,15 +223,11 @@ core::Result<Meta> read_meta(std::string_view text) {
     if (!read_members(*root, out)) return unreadable("META", "members");
     if (!read_lists(*root, out)) return unreadable("META", "lists");
     if (!read_moves(*root, out)) return unreadable("META", "moves");
+    if (!read_asked(*root, out)) return unreadable("META", "asked");
     return out;
 }
 
 std::string Heartbeat::json() const {
-    json.end_array().key("asked").begin_array();
-    for (const AskedFor& one : asked) {
-        json.begin_object().field("id", one.id).field("at", one.at_us);
-        json.field("entry", one.entry).end_object();
-    }
     std::string out;
     core::JsonWriter json(out);
     json.begin_object().field("node", node).field("url", url).field("incarnation", incarnation);
@@ -249,7 +250,6 @@ core::Result<Heartbeat> read_heartbeat(std::string_view text) {
     Heartbeat out;
     core::JsonArray partitions;
     if (!root || !root->is_object() || !take_member(*root, "node", out.node) ||
-    if (!read_asked(*root, out)) return unreadable("META", "asked");
         !take_member(*root, "url", out.url) ||
         !take_member(*root, "incarnation", out.incarnation) ||
         !take_member(*root, "meta", out.meta_revision) ||

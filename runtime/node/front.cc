@@ -6,14 +6,19 @@
 #include "runtime/hub/hub_batch.h"
 #include "runtime/identity/trusted_front.h"
 #include "runtime/node/cluster_state.h"
+#include "runtime/node/named_events.h"
 #include "runtime/server/part_options.h"
 
 #include <algorithm>
 #include <charconv>
+#include <span>
 #include <utility>
 
 namespace millrace::runtime::node {
 namespace {
+
+constexpr std::string_view kEventsPath = "/v2/events";
+constexpr std::string_view kRetryAfter = "Retry-After";
 
 core::Error maybe_taken() {
     return core::Error(core::ErrorCode::kUnavailable,
@@ -45,21 +50,34 @@ public:
 
     void on_head(const io::Request& request, io::HeadDecision& decision) override {
         decision.when_full = request.path == "/healthz" || request.path == "/readyz";
+        // One event of an edge may be as large as all of it, whatever the setting is.
+        if (request.path.starts_with("/v2/edges/"))
+            decision.body_bytes_max = std::max(decision.body_bytes_max, hub::kBatchPackedBytesMax);
     }
     void on_request(io::Request& request) override { front_.take(*server_, request, private_); }
     void on_stream_drain(io::StreamToken stream) override {
         if (Passage* passage = front_.of_stream(stream, private_)) passage->drained();
     }
-        // One event of an edge may be as large as all of it, whatever the setting is.
-        if (request.path.starts_with("/v2/edges/"))
-            decision.body_bytes_max = std::max(decision.body_bytes_max, hub::kBatchPackedBytesMax);
+    bool on_preface(io::StreamToken stream, const io::Peer& /*peer*/,
+                    std::span<const std::string> /*peer_names*/) override {
+        if (private_) return false;
+        front_.no_grpc_.open(stream, front_.deps_.clock->monotonic_ns());
+        return true;
+    }
+    void on_going_away(io::StreamToken stream) override {
+        front_.no_grpc_.close(stream);
+        server_->end_stream(stream);
+    }
     void on_stream_close(io::StreamToken stream) override {
+        if (!private_ && front_.no_grpc_.has(stream)) return front_.no_grpc_.close(stream);
         Passage* passage = front_.of_stream(stream, private_);
         if (!passage) return;
         passage->closed();
         front_.finish(*passage);
     }
     void on_stream_bytes(io::StreamToken stream, std::string_view bytes) override {
+        if (!private_ && front_.no_grpc_.has(stream))
+            return front_.no_grpc_.take(stream, bytes, front_.deps_.clock->monotonic_ns());
         Passage* passage = front_.of_stream(stream, private_);
         if (!passage || passage->from_client(bytes)) return;
         passage->closed();
@@ -133,6 +151,7 @@ core::Status Front::open(const core::Config& config) {
     wide.request_line_bytes_max += 1u << 10;
     private_ = std::make_unique<io::HttpServer>(*reactor_, *private_face_, wide);
     public_face_->attach(*public_);
+    no_grpc_.attach(*public_);
     private_face_->attach(*private_);
     if (auto tls = open_tls(config.tls); !tls) return tls;
     auto listen = io::Address::parse(config.http.listen);
@@ -207,6 +226,7 @@ std::size_t Front::do_work() {
     if (now_ns - events_looked_ns_ >= kSpreadNs) {
         give_up_events(now_ns);
         give_up_metrics(now_ns);
+        no_grpc_.look(now_ns);
     }
     if (drain_asked_.load(std::memory_order_acquire) && !draining_) {
         draining_ = true;
@@ -270,6 +290,10 @@ void Front::follow(const Routing& before) {
 
 void Front::go_on(Passage& passage) {
     if (passage.route.to == Belongs::kKeys) return pass_to(passage, 0, {});
+    if (passage.route.to == Belongs::kEdge) {
+        const std::size_t count = routing_->targets.size();
+        return pass_to(passage, partition_of(passage.query_tenant, routing_->hash_seed, count), {});
+    }
     if (!passage.who) {
         passage.who = judged_.fresh(passage.shown, deps_.clock->monotonic_ns());
         if (!passage.who) return judge(passage);
@@ -293,10 +317,6 @@ void Front::go_on(Passage& passage) {
 // tenant's keys is the tenant's own.
 void Front::pass_to_named(Passage& passage) {
     const std::string& digits = passage.query_partition;
-    if (passage.route.to == Belongs::kEdge) {
-        const std::size_t count = routing_->targets.size();
-        return pass_to(passage, partition_of(passage.query_tenant, routing_->hash_seed, count), {});
-    }
     std::size_t partition = 0;
     const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), partition);
     if (passage.who->tenant != "default" && passage.route.to != Belongs::kAudit) {
@@ -380,13 +400,13 @@ void Front::give_up_events(std::int64_t now_ns) {
     events_looked_ns_ = now_ns;
     std::vector<Passage*> late;
     for (const auto& [id, passage] : passages_) {
-        if (passage->method == io::Method::kPost && passage->path == "/v2/events" &&
+        if (passage->method == io::Method::kPost && passage->path == kEventsPath &&
             passage->under_way() && now_ns - passage->sent_ns >= kEventsNs)
             late.push_back(passage.get());
     }
     for (Passage* passage : late) {
         client_->cancel(*passage);
-        cut(*passage, io::HttpExchange::Failure::kUnknown);
+        answer_maybe_taken(*passage);
     }
 }
 
@@ -403,8 +423,19 @@ void Front::cut(Passage& passage, io::HttpExchange::Failure how) {
         if (passage.is_private) return not_here(passage);
         return hold(passage);
     }
-    figures_.unknown.fetch_add(1, std::memory_order_relaxed);
-    answer(passage, maybe_taken());
+    // Once more, where whoever owns by now knows by their ids what it has. Another node's front
+    // decides that for itself.
+    const bool again = !passage.is_private && !passage.maybe_taken && passage.path == kEventsPath &&
+                       passage.body && events_are_named(passage.headers, passage.body.view());
+    if (!again) return answer_maybe_taken(passage);
+    passage.maybe_taken = true;
+    passage.deadline_ns = deps_.clock->monotonic_ns() + kHoldNs;
+    hold(passage);
+}
+
+void Front::answer_maybe_taken(Passage& passage) {
+    passage.maybe_taken = true;
+    answer(passage, {});
 }
 
 void Front::stream_began(Passage& passage) {
@@ -421,7 +452,17 @@ Passage* Front::of_stream(io::StreamToken stream, bool is_private) {
 }
 
 void Front::answer(Passage& passage, const core::Error& error) {
-    passage.server().respond_error(passage.token, error);
+    if (!passage.maybe_taken) {
+        passage.server().respond_error(passage.token, error);
+        return finish(passage);
+    }
+    // Whatever stands in its way now: of what went out before nobody knows.
+    figures_.unknown.fetch_add(1, std::memory_order_relaxed);
+    const std::vector<io::HeaderField> headers = {
+        {passage.is_private ? identity::kFrontAnswerHeader : kRetryAfter,
+         passage.is_private ? kMaybeTaken : "1"}};
+    passage.server().respond(passage.token, {.status = 503, .headers = headers},
+                             io::error_body(maybe_taken()));
     finish(passage);
 }
 

@@ -3,6 +3,7 @@
 //       or by the private listener of the node where that is. Answers come back as they come,
 //       streams and WebSockets too. Where nobody owns it waits a moment (kHoldNs), then says 503.
 //       What is not safe to repeat goes out once: if it may have been taken, the client is told so.
+//       Events that all have ids are safe: they go to the next owner, once more.
 // Threads: its own; use() and post() any.
 // Lifetime: borrows clock, log and desk.
 // Limits: kHeldMax requests and kHeldBytesMax of bodies wait for an owner; answers of a known
@@ -23,6 +24,7 @@
 #include "runtime/identity/credentials.h"
 #include "runtime/identity/local_policy.h"
 #include "runtime/node/front_routes.h"
+#include "runtime/node/grpc_refusal.h"
 #include "runtime/node/judged.h"
 #include "runtime/node/node_settings.h"
 #include "runtime/node/passage.h"
@@ -145,6 +147,7 @@ private:
 
     void answer(Passage& passage, const core::Error& error);
     void answer_not_here(Passage& passage);
+    void answer_maybe_taken(Passage& passage);
     void answer_text(Passage& passage, int status, std::string_view type, std::string_view body);
     void finish(Passage& passage);
     Passage* of_stream(io::StreamToken stream, bool is_private);
@@ -162,6 +165,7 @@ private:
     std::unique_ptr<io::HttpClient> client_;
     std::unique_ptr<Face> public_face_, private_face_;
     std::unique_ptr<io::HttpServer> public_, private_;
+    GrpcRefusal no_grpc_;
     std::string address_;
     FrontFigures figures_;
 

@@ -67,8 +67,8 @@ Passage& Front::new_passage(io::HttpServer& server, io::Request& request) {
     made->headers = kept_headers(request.headers, made->upgrade);
     made->body = std::move(request.body);
     made->peer = request.peer.to_string();
-    made->from_loopback = request.peer.is_loopback();
     made->client = request.peer;
+    made->from_loopback = request.peer.is_loopback();
     made->deadline_ns = deps_.clock->monotonic_ns() + kHoldNs;
     Passage& passage = *made;
     passages_.emplace(id, std::move(made));

@@ -82,13 +82,13 @@ void Node::turn() {
         deps_.bus->ask_meta();
     }
     take_orders();
-    if (joined_ && !leaving_ && meta_ && meta_heard_) {
     // What was kept of META may be old: nothing is ordered by it before NATS has said what it has.
     // That may be of the past too (another leader's): then the wrong process runs for a moment, or
     // tries to own; that two never do is the log's business.
+    if (joined_ && !leaving_ && meta_ && meta_heard_) {
         decide();
-        write_what_is_due();
         tell_audit();
+        write_what_is_due();
     }
     if (changed || now_ns - published_ns_ >= kPublishNs) publish_view(now_ns);
 }
@@ -152,8 +152,8 @@ void Node::take_news(std::int64_t now_ns) {
                     making_.reset();
                 }
                 if (written_change_) {
-                    written_change_->order.answer(202, written_change_->answer);
                     if (written_change_->then) written_change_->then();
+                    written_change_->order.answer(202, written_change_->answer);
                     written_change_.reset();
                 }
                 take_meta(std::move(news->meta));
@@ -273,9 +273,6 @@ void Node::write_what_is_due() {
         return;
     }
     if (!changes_.empty()) return write_next_change();
-    if (const auto next = tidied(view(), new_id()))
-        writing_ = deps_.bus->write_meta(*next, meta_->revision);
-}
     // Only its own process has told that it is in the log.
     if (!meta_->asked.empty() &&
         deps_.supervisor->audited(audit_partition(*meta_)) == meta_->asked.front().id) {
@@ -284,10 +281,10 @@ void Node::write_what_is_due() {
         writing_ = deps_.bus->write_meta(next, meta_->revision);
         return;
     }
+    if (const auto next = tidied(view(), new_id()))
+        writing_ = deps_.bus->write_meta(*next, meta_->revision);
+}
 
-void Node::write_next_change() {
-    constexpr unsigned kTriesMax = 20;
-    Change change = std::move(changes_.front());
 // By the one whose process can take it into its log; the others wait till it is gone from META.
 void Node::tell_audit() {
     if (meta_->asked.empty() || turned_ns_ - audit_told_ns_ < kMetaNs) return;
@@ -299,6 +296,9 @@ void Node::tell_audit() {
     deps_.supervisor->order(partition, audit_order(meta_->asked.front()));
 }
 
+void Node::write_next_change() {
+    constexpr unsigned kTriesMax = 20;
+    Change change = std::move(changes_.front());
     changes_.pop_front();
     auto next = change.make(*meta_);
     const auto is_it = [&change](const AskedFor& one) { return one.id == change.asked.id; };
@@ -308,10 +308,10 @@ void Node::tell_audit() {
         change.order.answer(202, change.answer);
         return;
     }
+    next->asked.push_back(change.asked);
     if (++change.tries > kTriesMax) {
         change.order.answer(
             503, R"({"success":false,"error":{"message":"META could not be written","code":)"
-    next->asked.push_back(change.asked);
                  R"("UNAVAILABLE","statusCode":503}})");
         return;
     }

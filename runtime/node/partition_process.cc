@@ -19,11 +19,11 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <memory>
-#include <optional>
 #include <limits>
-#include <thread>
+#include <memory>
 #include <mutex>
+#include <optional>
+#include <thread>
 #include <utility>
 
 #include <fcntl.h>
@@ -170,11 +170,11 @@ private:
     std::int64_t told_ns_ = 0;
     std::string hand_over_to_;
     bool stops_ = false;
+    std::mutex audited_mutex_;
+    std::string audited_;  // the order that is in the audit log
 };
 
 core::Status PartitionProcess::begin() {
-    std::mutex audited_mutex_;
-    std::string audited_;  // the order that is in the audit log
     auto options = agent_options(order_, config_, clock_);
     if (!options) return core::fail(std::move(options.error()));
     auto agent = cluster::PartitionAgent::create(std::move(*options), clock_);
@@ -199,28 +199,14 @@ void PartitionProcess::obey(const std::string& text) {
         agent_->heal();
     } else if (what == "stop") {
         stops_ = true;
+    } else if (what == "audit" && in) {
+        take_into_audit_log(*in);
     } else if (what != "hand_over") {
         log_.warn("the node said something that is not known here",
                   {{"line", text.substr(0, 200)}});
     }
 }
 
-void PartitionProcess::tell() {
-    const cluster::PartitionStatus now = agent_->status();
-    // Until it serves, an owner is none to the outside.
-    const bool taking = now.role == PartitionRole::kOwner && !server_;
-    std::string line;
-    core::JsonWriter json(line);
-    json.begin_object().field("role", taking ? "catching-up" : cluster::role_text(now.role));
-    json.field("partition", order_.partition).field("epoch", now.epoch);
-    } else if (what == "audit" && in) {
-        take_into_audit_log(*in);
-    json.field("applied", now.applied);
-    json.field("fsynced", server_ ? now.applied : now.fsynced).field("appended", now.appended);
-    json.field("lag", now.lag()).field("unit", now.unit).field("hash", std::to_string(now.hash));
-    json.field("connected", now.connected);
-    if (server_)
-        json.field("http", config_.http.listen.starts_with("unix:") ? config_.http.listen
 // The node says it again until it hears that it is there.
 void PartitionProcess::take_into_audit_log(core::JsonObject& in) {
     constexpr std::size_t kEntryBytesMax = 64u << 10;
@@ -236,8 +222,26 @@ void PartitionProcess::take_into_audit_log(core::JsonObject& in) {
     });
 }
 
+void PartitionProcess::tell() {
+    const cluster::PartitionStatus now = agent_->status();
+    // Until it serves, an owner is none to the outside.
+    const bool taking = now.role == PartitionRole::kOwner && !server_;
+    std::string line;
+    core::JsonWriter json(line);
+    json.begin_object().field("role", taking ? "catching-up" : cluster::role_text(now.role));
+    json.field("partition", order_.partition).field("epoch", now.epoch);
+    json.field("applied", now.applied);
+    json.field("fsynced", server_ ? now.applied : now.fsynced).field("appended", now.appended);
+    json.field("lag", now.lag()).field("unit", now.unit).field("hash", std::to_string(now.hash));
+    json.field("connected", now.connected);
+    if (server_)
+        json.field("http", config_.http.listen.starts_with("unix:") ? config_.http.listen
                                                                     : server_->addresses().http);
     if (!now.owner.empty()) json.field("owner", now.owner).field("ownerUrl", now.owner_url);
+    {
+        const std::lock_guard lock(audited_mutex_);
+        if (!audited_.empty()) json.field("audited", audited_);
+    }
     if (now.needs_snapshot) json.field("needsSnapshot", true);
     if (!now.trouble.empty()) json.field("error", now.trouble);
     json.end_object();
@@ -252,10 +256,6 @@ int PartitionProcess::end_code(const cluster::PartitionStatus& now) const {
     switch (now.role) {
         case PartitionRole::kFenced:
         case PartitionRole::kReleased: return kExitOwnedElsewhere;
-    {
-        const std::lock_guard lock(audited_mutex_);
-        if (!audited_.empty()) json.field("audited", audited_);
-    }
         case PartitionRole::kDiverged: return kExitDiverged;
         default: return kExitStoreFailed;
     }

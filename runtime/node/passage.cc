@@ -19,8 +19,10 @@ std::vector<io::HeaderField> fields_of(const HeaderList& list) {
 
 void Passage::answer_head(const io::AnswerHead& head) {
     const std::string_view word = head.header(identity::kFrontAnswerHeader);
-    if (word == "not-here" || word == "unknown-tenant") {
-        taken_ = word == "not-here" ? Taken::kNotHere : Taken::kUnknownTenant;
+    if (word == "not-here" || word == "unknown-tenant" || word == kMaybeTaken) {
+        taken_ = word == "not-here"    ? Taken::kNotHere
+                 : word == kMaybeTaken ? Taken::kMaybe
+                                       : Taken::kUnknownTenant;
         if (!is_private) return;
     }
     status_ = head.status;
@@ -61,6 +63,7 @@ void Passage::begin_stream(const io::AnswerHead& head) {
 void Passage::answer_bytes(std::string_view bytes) {
     switch (taken_) {
         case Taken::kNotHere:
+        case Taken::kMaybe:
         case Taken::kUnknownTenant: return;
         case Taken::kWhole: answer_->append(bytes); return;
         case Taken::kStream: break;
@@ -102,6 +105,7 @@ void Passage::answer_end() {
     switch (taken_) {
         case Taken::kNotHere: return host_.not_here(*this);
         case Taken::kUnknownTenant: return host_.make_tenant(*this);
+        case Taken::kMaybe: return host_.cut(*this, Failure::kUnknown);
         case Taken::kWhole: respond(); return host_.passed(*this);
         case Taken::kStream: break;
     }

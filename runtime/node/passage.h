@@ -16,10 +16,14 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 namespace millrace::runtime::node {
+
+// What one node tells another where a request's owner was lost in the midst.
+inline constexpr std::string_view kMaybeTaken = "maybe-taken";
 
 class Passage;
 class Judging;
@@ -75,11 +79,11 @@ public:
     HeaderList headers;
     core::BufferRef body;
     std::string peer;
+    io::Peer client;
     bool from_loopback = false;
     bool upgrade = false;
     bool is_private = false;
     std::string shown;      // the digest of it
-    io::Peer client;
     std::string query_key;  // where one counts
 
     // What has become of it.
@@ -91,9 +95,10 @@ public:
     unsigned tries = 0;
     bool held = false;
     bool tenant_made = false;
+    bool maybe_taken = false;  // it went out, and nobody knows what became of it
 
 private:
-    enum class Taken : std::uint8_t { kWhole, kStream, kNotHere, kUnknownTenant };
+    enum class Taken : std::uint8_t { kWhole, kStream, kNotHere, kUnknownTenant, kMaybe };
 
     void begin_stream(const io::AnswerHead& head);
     void flush_pending();

@@ -162,6 +162,11 @@ std::string Supervisor::address(std::size_t partition) const {
     return found->second.report.http;
 }
 
+std::string Supervisor::audited(std::size_t partition) const {
+    const auto found = slots_.find(partition);
+    return found == slots_.end() ? std::string() : found->second.report.audited;
+}
+
 void Supervisor::stop() {
     stopping_ = true;
     for (auto& [p, slot] : slots_) {
@@ -170,11 +175,6 @@ void Supervisor::stop() {
 }
 
 // An owner says in the log that it goes: nobody has to wait for its silence.
-std::string Supervisor::audited(std::size_t partition) const {
-    const auto found = slots_.find(partition);
-    return found == slots_.end() ? std::string() : found->second.report.audited;
-}
-
 void Supervisor::end(ChildProcess& child) {
     child.tell(R"({"do":"stop"})");
     child.let_end();

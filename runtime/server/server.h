@@ -54,16 +54,16 @@ public:
     void look_at_memory();
     // The store can't go on: the process must end. Says why.
     bool failed(std::string& reason) const;
-    // Graceful: no new connections, requests answered, what is durable stays queued for the next
-    // start. Returns at the latest after the drain timeout, or as soon as `hurry` says true. False:
-    // a handler still runs, the threads live on, and the process should end without destructors.
-    bool stop(const std::function<bool()>& hurry);
-    // After stop(): something goes on that destructors would wait for: an expression that is
     // A line of tenant default's audit log that an order of the cluster's makes: once, by the id of
     // the order, which is its member "order". `done` comes from a thread of the server's when it is
     // durable; without, it is to be said again.
     void audit_order(std::string order, std::int64_t asked_at_us, std::string entry,
                      std::function<void()> done);
+    // Graceful: no new connections, requests answered, what is durable stays queued for the next
+    // start. Returns at the latest after the drain timeout, or as soon as `hurry` says true. False:
+    // a handler still runs, the threads live on, and the process should end without destructors.
+    bool stop(const std::function<bool()>& hurry);
+    // After stop(): something goes on that destructors would wait for: an expression that is
     // compiled, a search, a copy of the folder.
     bool is_at_work() const;
 

@@ -74,8 +74,8 @@ core::Status ServerParts::build_links() {
                          [this] { return registry->snapshot(); }, random.next()});
     LinkAgent::Deps deps{intake_deps(2), std::move(*rules), std::move(*files), link_scripts.get()};
     if (memory.limit > 0) deps.read_ahead_bytes = memory.unshared() / 4;
-    links = std::make_unique<LinkAgent>(std::move(deps));
     if (seams.seat) deps.lease_until_ns = seams.seat->lease_until_ns;
+    links = std::make_unique<LinkAgent>(std::move(deps));
     return links->load(set_aside);
 }
 

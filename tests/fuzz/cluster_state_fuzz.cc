@@ -3,7 +3,9 @@
 #include "core/assert.h"
 #include "runtime/identity/trusted_front.h"
 #include "runtime/node/cluster_state.h"
+#include "runtime/node/named_events.h"
 #include "runtime/node/supervisor.h"
+#include "runtime/registry/edge_token.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -30,5 +32,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t byte
         MR_ASSERT(again && identity::principal_text(again->principal, again->tenant) == written);
     }
     (void)node::read_child_report(text);
+    (void)node::events_are_named({}, text);
+    (void)tenant_of_edge_token(text);
     return 0;
 }

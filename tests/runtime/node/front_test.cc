@@ -275,6 +275,59 @@ TEST_F(FrontTest, WhatMayHaveBeenTakenGoesOutOnce) {
     EXPECT_EQ(partitions.count("/v2/events"), 1u);
 }
 
+// Known by their ids where they belong, whoever owns it by then; and told if nobody does.
+TEST_F(FrontTest, EventsThatAllHaveIdsGoOutOnceMore) {
+    const std::string events = R"([{"eventId":"e1","pattern":"a"}])";
+    partitions.answer = [](const io::Request&) { return true; };
+    Answer& post = ask("POST /v2/events", "Authorization: Bearer acme\r\n", events);
+    ASSERT_TRUE(until([&] { return partitions.count("/v2/events") == 1; }));
+    use({});
+    ASSERT_TRUE(until([&] { return front->figures().held.load() > 0; }));
+    partitions.answer = {};
+    use({Target::Where::kHere, upstream, 2});
+    ASSERT_TRUE(until([&] { return post.over; }));
+    EXPECT_EQ(post.status, 200);
+    EXPECT_EQ(last().body, events);
+    EXPECT_EQ(partitions.count("/v2/events"), 2u);
+
+    partitions.answer = [](const io::Request&) { return true; };
+    Answer& lost = ask("POST /v2/events", "Authorization: Bearer acme\r\n", events);
+    ASSERT_TRUE(until([&] { return partitions.count("/v2/events") == 3; }));
+    use({});
+    ASSERT_TRUE(until([&] { return lost.over; }));
+    EXPECT_EQ(lost.status, 503);
+    EXPECT_NE(lost.body.find("whether it was taken is not known"), std::string::npos);
+    EXPECT_EQ(front->figures().unknown.load(), 1u);
+}
+
+// As another node's front tells it.
+TEST_F(FrontTest, ANodeThatHasLostARequestsOwnerSaysSoToTheOther) {
+    const std::string events = R"({"eventId":"e1","pattern":"a"})";
+    int lost = 0;
+    partitions.answer = [&](const io::Request& request) {
+        if (lost++ > 0) return false;
+        const std::array<io::HeaderField, 1> headers{{{identity::kFrontAnswerHeader, kMaybeTaken}}};
+        server->respond(request.token, {.status = 503, .headers = headers}, "{}");
+        return true;
+    };
+    Answer& post = ask("POST /v2/events", "Authorization: Bearer acme\r\n", events);
+    ASSERT_TRUE(until([&] { return post.over; }));
+    EXPECT_EQ(post.status, 200);
+    EXPECT_EQ(partitions.count("/v2/events"), 2u);
+    // And this one to others.
+    partitions.answer = [&](const io::Request&) {
+        server->close_all();
+        return true;
+    };
+    Answer& inside_it = ask("POST /v2/events",
+                            std::string("Millrace-Cluster-Token: ") + kToken +
+                                "\r\nMillrace-Partition: 1\r\nMillrace-Principal: who\r\n",
+                            events, true);
+    ASSERT_TRUE(until([&] { return inside_it.over; }));
+    EXPECT_EQ(inside_it.status, 503);
+    EXPECT_EQ(inside_it.told, kMaybeTaken);
+}
+
 TEST_F(FrontTest, WhatIsReadIsAskedForAgain) {
     partitions.answer = [](const io::Request&) { return true; };
     Answer& get = ask("GET /v2/events");
@@ -370,6 +423,8 @@ TEST_F(FrontTest, BeforeAClusterIsMadeOnlyItsMakingIsTaken) {
     Answer& init = ask("POST /v2/cluster/init", "", R"({"nodes":["a"]})");
     ASSERT_TRUE(until([&] { return !orders.orders.empty(); }));
     EXPECT_EQ(orders.orders.front().body, R"({"nodes":["a"]})");
+    EXPECT_EQ(orders.orders.front().actor, "loopback");
+    EXPECT_NE(orders.orders.front().members.find(R"("ip":"127.0.0.1")"), std::string::npos);
     orders.orders.front().answer(202, "{}");
     ASSERT_TRUE(until([&] { return init.over; }));
     EXPECT_EQ(init.status, 202);
@@ -389,5 +444,3 @@ TEST_F(FrontTest, WhatAClusterDoesNotDoIsRefused) {
 
 }  // namespace
 }  // namespace millrace::runtime::node
-    EXPECT_EQ(orders.orders.front().actor, "loopback");
-    EXPECT_NE(orders.orders.front().members.find(R"("ip":"127.0.0.1")"), std::string::npos);
