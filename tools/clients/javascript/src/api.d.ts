@@ -964,6 +964,12 @@ export interface Link {
       message?: string;
       at?: string;
     } | null;
+    logs?: {
+      id: string;
+      at: string;
+      logs?: { [name: string]: any }[];
+      bytesLeftOut?: number;
+    }[];
   };
 }
 export interface LinkReset {
