@@ -2,6 +2,7 @@
 
 #include "core/assert.h"
 #include "core/http_url.h"
+#include "runtime/courier/kept_claim.h"
 #include "runtime/courier/redirect.h"
 
 #include <curl/curl.h>
@@ -90,17 +91,6 @@ HttpFault fault_of(CURLcode code) {
 // Pools have groups of their own.
 std::uint64_t group_of(const HttpCall& call) {
     return call.group * 2 + static_cast<std::uint64_t>(call.pool);
-}
-
-// A claim that keeps its share: an answer may be read when its courier has gone.
-std::shared_ptr<core::ByteClaim> claim_of(const std::shared_ptr<core::ByteShare>& share) {
-    struct Held {
-        explicit Held(std::shared_ptr<core::ByteShare> of) : share(std::move(of)), claim(*share) {}
-        std::shared_ptr<core::ByteShare> share;
-        core::ByteClaim claim;
-    };
-    const auto held = std::make_shared<Held>(share);
-    return {held, &held->claim};
 }
 
 bool holds_control_bytes(std::string_view text) {

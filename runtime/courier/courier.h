@@ -59,6 +59,9 @@ public:
     void wait(std::int64_t timeout_us) override;
     void wake() override;
 
+    // What all answers may take together; others that bring some draw from it too.
+    const std::shared_ptr<core::ByteShare>& answers() const { return answers_; }
+
     // Any thread; figures.
     std::size_t webhooks_under_way() const { return under_way_.load(std::memory_order_relaxed); }
     std::size_t webhooks_waiting() const { return waiting_.load(std::memory_order_relaxed); }

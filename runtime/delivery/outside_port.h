@@ -9,6 +9,7 @@
 #include "core/ids.h"
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 namespace millrace::runtime {
@@ -30,6 +31,8 @@ struct OutsideAnswer {
     std::string message;
     std::string json;  // empty: nothing came back
     int status = 0;    // HTTP's, or an exit code, where there is one
+    // Of what answers may take together, its part: given back with the answer.
+    std::shared_ptr<void> held{};
 };
 
 class OutsideReceiver {

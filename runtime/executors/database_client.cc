@@ -4,15 +4,15 @@
 #include "core/json_reader.h"
 #include "core/json_validate.h"
 #include "core/json_writer.h"
+#include "runtime/courier/kept_claim.h"
 #include "runtime/executors/conninfo.h"
+#include "runtime/executors/socket_relay.h"
 
 #include <algorithm>
 #include <cstddef>
 #include <optional>
 
 #include <libpq-fe.h>
-#include <linux/tcp.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -37,11 +37,14 @@ struct DatabaseClient::Connection {
     // Of the answer so far.
     std::string rows;
     std::size_t row_count = 0;
-    std::uint64_t came_before = 0;  // bytes, before it was asked
+    std::shared_ptr<core::ByteClaim> claim;  // of what all answers may take
     std::string code, message;
 
-    void begin(Query&& next) {
+    SocketRelay relay;  // once it is connected
+
+    void begin(Query&& next, const std::shared_ptr<core::ByteShare>& answers) {
         query = std::move(next);
+        claim = courier::claim_of(answers);
         rows.clear();
         row_count = 0;
         code.clear();
@@ -57,16 +60,7 @@ struct DatabaseClient::Connection {
 namespace {
 
 constexpr std::string_view kTooLarge = "the answer has more than 10000 rows or 1048576 bytes";
-
-// What has come by it so far; 0: nobody knows.
-std::uint64_t bytes_came(int socket) {
-    tcp_info info{};
-    socklen_t bytes = sizeof info;
-    constexpr std::size_t kEnd =
-        offsetof(tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received;
-    if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &bytes) != 0 || bytes < kEnd) return 0;
-    return info.tcpi_bytes_received;
-}
+constexpr std::size_t kPortionBytes = 64u << 10;
 
 void append_value(std::string& out, const PGresult* result, int column) {
     constexpr Oid kBool = 16, kInt8 = 20, kInt2 = 21, kInt4 = 23, kOid = 26, kJson = 114,
@@ -171,12 +165,13 @@ void DatabaseClient::wait(std::int64_t timeout_us) {
     std::vector<pollfd> fds = {{wake_fd_, POLLIN, 0}};
     const std::int64_t now_ns = deps_.clock->monotonic_ns();
     for (const auto& one : connections_) {
-        short events = 0;
-        if (one->state == Connection::State::kConnecting)
-            events = one->polling == PGRES_POLLING_READING ? POLLIN : POLLOUT;
-        else
-            events = static_cast<short>(POLLIN | (one->flushes ? POLLOUT : 0));
-        fds.push_back({PQsocket(one->raw), events, 0});
+        if (one->state == Connection::State::kConnecting) {
+            const short events = one->polling == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+            fds.push_back({PQsocket(one->raw), events, 0});
+        } else {
+            fds.push_back({one->relay.outside(), one->relay.outside_events(), 0});
+            fds.push_back({one->relay.inside(), one->relay.inside_events(), 0});
+        }
         if (one->query)
             timeout_us =
                 std::clamp<std::int64_t>((one->query->deadline_ns - now_ns) / 1000, 0, timeout_us);
@@ -187,11 +182,12 @@ void DatabaseClient::wait(std::int64_t timeout_us) {
 }
 
 void DatabaseClient::answer(const Query& query, std::string_view code, std::string_view message,
-                            std::string json) {
+                            std::string json, std::shared_ptr<void> held) {
     OutsideAnswer out;
     out.code = code;
     out.message = message;
     out.json = std::move(json);
+    out.held = std::move(held);
     query.receiver->answered(query.ticket, std::move(out));
 }
 
@@ -256,7 +252,7 @@ std::size_t DatabaseClient::begin_waiting() {
             answer(query, "TIMEOUT", "no connection was free in time");
             ++done;
         } else if (idle != connections_.end()) {
-            (*idle)->begin(std::move(query));
+            (*idle)->begin(std::move(query), deps_.answers);
             send(**idle);
             ++done;
         } else if (pools_[query.pool] < kConnectionsMax) {
@@ -282,7 +278,7 @@ void DatabaseClient::connect(Query&& query) {
     if (!one->raw || PQstatus(one->raw) == CONNECTION_BAD)
         return answer(query, "CONNECT", one->raw ? libpq_line(PQerrorMessage(one->raw)) : "");
     one->pool = query.pool;
-    one->begin(std::move(query));
+    one->begin(std::move(query), deps_.answers);
     ++pools_[one->pool];
     connections_.push_back(std::move(one));
 }
@@ -301,7 +297,7 @@ void DatabaseClient::send(Connection& one) {
     std::vector<const char*> values;
     for (const auto& value : *parameters) values.push_back(value ? value->c_str() : nullptr);
     one.state = Connection::State::kBusy;
-    one.came_before = bytes_came(PQsocket(one.raw));
+    one.relay.count_from_here();
     if (PQsendQueryParams(one.raw, one.query->ask.text.c_str(), static_cast<int>(values.size()),
                           nullptr, values.data(), nullptr, nullptr, 0) != 1 ||
         PQsetSingleRowMode(one.raw) != 1) {
@@ -312,14 +308,25 @@ void DatabaseClient::send(Connection& one) {
     one.flushes = PQflush(one.raw) == 1;
 }
 
-// False: there is nothing to read yet.
-bool DatabaseClient::read_results(Connection& one) {
-    // A single row is kept by libpq until it is whole, however large it is.
-    if (bytes_came(PQsocket(one.raw)) > one.came_before + kCameBytesMax) {
-        one.fail("TOO_LARGE", kTooLarge);
+// What comes next, as much as there is room for. False: nothing.
+bool DatabaseClient::take_in(Connection& one) {
+    // The rows that are read, and what libpq has of the next one.
+    const std::size_t kept = one.rows.size() + one.relay.came_in() + kPortionBytes;
+    if (kept > one.claim->bytes() && !one.claim->grow(kept - one.claim->bytes())) {
+        one.fail("CONNECT", "answers that are coming in take all that they may have; try again");
         one.state = Connection::State::kOver;
         return true;
     }
+    const bool moved = one.relay.pass(kPortionBytes);
+    if (one.relay.came_in() > kCameBytesMax) {
+        one.fail("TOO_LARGE", kTooLarge);
+        one.state = Connection::State::kOver;
+    }
+    return moved;
+}
+
+// False: there is nothing to read yet.
+bool DatabaseClient::read_results(Connection& one) {
     if (PQconsumeInput(one.raw) != 1) {
         one.fail("CONNECT", libpq_line(PQerrorMessage(one.raw)));
         one.state = Connection::State::kOver;
@@ -335,8 +342,11 @@ bool DatabaseClient::read_results(Connection& one) {
                 one.state = Connection::State::kOver;
                 return true;
             }
-            std::string json = "[" + one.rows + "]";
-            answer(*one.query, one.code, one.message, one.code.empty() ? std::move(json) : "");
+            std::string json = one.code.empty() ? "[" + one.rows + "]" : "";
+            one.rows = {};
+            if (one.claim->bytes() > json.size())
+                one.claim->shrink(one.claim->bytes() - json.size());
+            answer(*one.query, one.code, one.message, std::move(json), std::move(one.claim));
             one.query.reset();
             one.state = Connection::State::kIdle;
             one.idle_since_ns = deps_.clock->monotonic_ns();
@@ -394,14 +404,22 @@ bool DatabaseClient::drive(Connection& one) {
                 one.state = State::kOver;
             } else if (one.polling == PGRES_POLLING_OK) {
                 PQsetnonblocking(one.raw, 1);
+                if (auto began = one.relay.begin(PQsocket(one.raw)); !began) {
+                    one.fail("CONNECT", began.error().message);
+                    one.state = State::kOver;
+                    return true;
+                }
                 send(one);
             }
             return true;
         }
         case State::kBusy:
             if (one.flushes) one.flushes = PQflush(one.raw) == 1;
-            return read_results(one);
+            if (!take_in(one)) return read_results(one);
+            if (one.state == State::kBusy) read_results(one);
+            return true;
         case State::kIdle:
+            one.relay.pass(kPortionBytes);
             // What comes unasked, or the end of it.
             if (PQconsumeInput(one.raw) != 1 || PQstatus(one.raw) != CONNECTION_OK ||
                 now_ns - one.idle_since_ns > kIdleNs)

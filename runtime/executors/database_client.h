@@ -9,12 +9,14 @@
 //         A query is a transaction of its own: one that leaves one open has failed, and is undone.
 // Limits: kAsksWaitingMax that have not been taken (overflow policy: refuse), kConnectionsMax to
 //         one database of a tenant (more wait), kIdleNs; of an answer kRowsMax rows and
-//         kAnswerBytesMax, kCameBytesMax on its way.
+//         kAnswerBytesMax, kCameBytesMax on its way, which libpq keeps as long as a row is not
+//         whole: it is given no more (socket_relay.h). All answers together have a share.
 // Failure: an answer with a code: an SQLSTATE of five characters, or NOT_FOUND (no such secret),
-//          INVALID, BLOCKED, DNS, CONNECT, TIMEOUT, TOO_LARGE.
+//          INVALID, BLOCKED, DNS, CONNECT (without room for the answer, too), TIMEOUT, TOO_LARGE.
 #pragma once
 
 #include "core/agent.h"
+#include "core/byte_share.h"
 #include "core/clock.h"
 #include "core/task_queue.h"
 #include "runtime/courier/address_rules.h"
@@ -46,7 +48,7 @@ public:
     static constexpr std::size_t kConnectionsMax = 8;
     static constexpr std::size_t kRowsMax = 10'000;
     static constexpr std::size_t kAnswerBytesMax = 1u << 20;
-    static constexpr std::uint64_t kCameBytesMax = 16u << 20;
+    static constexpr std::uint64_t kCameBytesMax = 4u << 20;
     static constexpr std::int64_t kIdleNs = 60'000'000'000;
     static constexpr std::int64_t kQueryMsMax = 60'000;
     static constexpr std::int64_t kConnectMsMax = 5'000;
@@ -55,6 +57,8 @@ public:
         const core::Clock* clock = nullptr;
         courier::AddressRules rules;
         std::function<RegistrySnapshotRef()> registry;
+        // What answers may take together, until whoever asked is done with them.
+        std::shared_ptr<core::ByteShare> answers = std::make_shared<core::ByteShare>();
     };
     explicit DatabaseClient(Deps deps);
     ~DatabaseClient() override;
@@ -91,9 +95,10 @@ private:
     void connect(Query&& query);
     bool drive(Connection& one);
     void send(Connection& one);
+    bool take_in(Connection& one);
     bool read_results(Connection& one);
     static void answer(const Query& query, std::string_view code, std::string_view message,
-                       std::string json = {});
+                       std::string json = {}, std::shared_ptr<void> held = {});
 
     const Deps deps_;
     int wake_fd_ = -1;

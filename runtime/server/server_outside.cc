@@ -44,7 +44,8 @@ core::Status ServerParts::build_courier() {
         auto rules = address_rules(config.http_client);
         if (!rules) return core::fail(std::move(rules.error()));
         database_client = std::make_unique<DatabaseClient>(DatabaseClient::Deps{
-            &clock, std::move(*rules), [this] { return registry->snapshot(); }});
+            &clock, std::move(*rules), [this] { return registry->snapshot(); },
+            courier ? courier->answers() : std::make_shared<core::ByteShare>()});
         outside = std::make_unique<OutsideSwitch>(*actions, *database_client);
     }
     if (!seams.make_reactor) {
