@@ -134,7 +134,8 @@ core::Status ReplayRunner::admit(core::TenantId tenant) {
                           .retry_after(10));
 }
 
-// Where each shard begins, and where it ends: the log's end as it is now, at most.
+// Where each shard begins, and where it ends: the log's end as it is now, at most, or as it was
+// when its events were counted.
 core::Status ReplayRunner::find_range(ReplayState& state) {
     ReplaySpec& spec = state.spec;
     if (!spec.ranges.empty()) {
@@ -145,7 +146,8 @@ core::Status ReplayRunner::find_range(ReplayState& state) {
     state.end.clear();
     for (std::size_t i = 0; i < deps_.database->shards(); ++i) {
         const core::ShardId shard(static_cast<std::uint16_t>(i));
-        const core::LogOffset end = deps_.database->durable_end(shard);
+        core::LogOffset end = deps_.database->durable_end(shard);
+        if (i < spec.counted_to.size()) end = std::min(end, spec.counted_to[i]);
         if (spec.ranges.empty()) {
             auto from = deps_.database->log_reader().offset_at_time(shard, spec.from_us);
             if (!from) return core::fail(std::move(from.error()));

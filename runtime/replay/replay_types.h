@@ -43,6 +43,9 @@ struct ReplaySpec {
     std::int64_t from_us = 0;  // of the time of receipt; [from, to)
     std::int64_t to_us = 0;
     std::int64_t expect = -1;  // so many events, or it does not begin; -1: however many there are
+    // By shard: what stands there or behind came after the events were counted. Empty: the log's
+    // ends when it begins.
+    std::vector<core::LogOffset> counted_to;
     // Instead of a time: by shard, offsets; a shard beyond the list has none.
     std::vector<LogRange> ranges;
     EventCriteria criteria;  // of them

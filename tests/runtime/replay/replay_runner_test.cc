@@ -236,6 +236,22 @@ TEST_F(ReplayRunnerTest, ARangeOfTheLogGoesOnAfterAStartLikeARangeOfTime) {
         EXPECT_GE(delivery.position.offset.value, delivery.position.shard == kZero ? 5u : 8u);
 }
 
+TEST_F(ReplayRunnerTest, WhatCameAfterTheEventsWereCountedIsNotInIt) {
+    put_blocks(kZero, 1, 10);
+    put_blocks(kOne, 1, 10);
+    start_runner();
+    ReplaySpec spec;
+    spec.counted_to = {core::LogOffset(10), core::LogOffset(10)};
+    put_blocks(kZero, 2, 10);
+    put_blocks(kOne, 1, 5);
+    begin(std::move(spec));
+    EXPECT_EQ(progress().range, R"([{"shard":0,"from":0,"to":10},{"shard":1,"from":0,"to":10}])");
+    deliver(turn(), {.items = 3});
+    die_and_start();
+    run_to_the_end();
+    expect_each_once(20);
+}
+
 TEST_F(ReplayRunnerTest, OneForASubscriptionThatDoesNotReadWaits) {
     put_blocks(kZero, 2, 10);
     start_runner();
