@@ -98,8 +98,6 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kCreateSchedules, create_schedules},
     {RouteId::kListSchedules, list_schedules},
     {RouteId::kGetSchedule, get_schedule},
-    {RouteId::kPutSchedule, change_owning<Schedule, &DocumentTable<Schedule>::put>},
-    {RouteId::kPatchSchedule, change_owning<Schedule, &DocumentTable<Schedule>::patch>},
     {RouteId::kListScheduleRuns, list_schedule_runs},
     {RouteId::kPreviewSchedule, preview_schedule},
     {RouteId::kPauseSchedule, pause_schedule},
@@ -113,8 +111,6 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kCreateHook, create_owning<Hook>},
     {RouteId::kListHooks, list_hooks},
     {RouteId::kGetHook, get_document<Hook>},
-    {RouteId::kPutHook, change_owning<Hook, &DocumentTable<Hook>::put>},
-    {RouteId::kPatchHook, change_owning<Hook, &DocumentTable<Hook>::patch>},
     {RouteId::kRotateSubscriptionSecret, rotate_subscription_secret},
     {RouteId::kGetExecution, get_execution},
     {RouteId::kGetDeadLetter, get_dead_letter},
@@ -188,6 +184,9 @@ LaterHandler later_handler(RouteId id) {
         case RouteId::kCheckSchema: return check_schema;
         case RouteId::kValidateSchema: return validate_schema;
         case RouteId::kDeleteSubscription: return delete_subscription;
+        case RouteId::kPutSchedule: return change_owning<Schedule, &DocumentTable<Schedule>::put>;
+        case RouteId::kPatchSchedule:
+            return change_owning<Schedule, &DocumentTable<Schedule>::patch>;
         case RouteId::kDeleteSchedule: return delete_owning<Schedule>;
         case RouteId::kTriggerSchedule: return trigger_schedule;
         case RouteId::kBackfillSchedule: return backfill_schedule;
@@ -203,6 +202,8 @@ LaterHandler later_handler(RouteId id) {
         case RouteId::kDeleteEntity: return delete_entity;
         case RouteId::kGetEntity: return get_entity;
         case RouteId::kListEntities: return list_entities;
+        case RouteId::kPutHook: return change_owning<Hook, &DocumentTable<Hook>::put>;
+        case RouteId::kPatchHook: return change_owning<Hook, &DocumentTable<Hook>::patch>;
         case RouteId::kDeleteHook: return delete_owning<Hook>;
         case RouteId::kRunHooks: return run_hooks;
         case RouteId::kExecuteWorkflow: return execute_workflow;

@@ -90,8 +90,10 @@ core::Result<OwningChange<T>> change_both(
     return OwningChange<T>{std::move(*made), std::move(*own)};
 }
 
+// `own`: what became of its subscription; to be closed, if it is to (close_own()).
 template <typename T>
-Answer changed_owning(Call& call, core::Result<OwningChange<T>>&& both, int status) {
+Answer changed_owning(Call& call, core::Result<OwningChange<T>>&& both, int status,
+                      OwnChange& own) {
     if (!both) return core::fail(std::move(both.error()));
     const std::shared_ptr<const T> after = both->document.after;
     // Both are in force, or neither.
@@ -105,14 +107,14 @@ Answer changed_owning(Call& call, core::Result<OwningChange<T>>&& both, int stat
         undo_own(call, both->own);
         return answer;
     }
-    // What waits for it ends behind the answer.
-    close_own(call, std::move(both->own), [](ApiResponse&&) {});
+    own = std::move(both->own);
     answer->body = OwnSubscription<T>::show(call.services, *after);
     return answer;
 }
 
 template <typename T>
 Answer create_owning(Call& call) {
+    OwnChange own;  // nothing closes with a beginning
     return changed_owning<T>(
         call,
         change_both<T>(call,
@@ -120,20 +122,25 @@ Answer create_owning(Call& call) {
                            return call.services.registry().template table<T>().create(
                                change_context(call), call.request.body_view(), bounds_of<T>(call));
                        }),
-        201);
+        201, own);
 }
 
+// Answers when a subscription that it wants no more is gone: what that named may go then.
 template <typename T, TableChange<T> kChange>
-Answer change_owning(Call& call) {
+void change_owning(Call& call, const Respond& respond) {
     DocumentTable<T>& table = call.services.registry().template table<T>();
-    return changed_owning<T>(call,
-                             change_both<T>(call,
-                                            [&] {
-                                                return (table.*kChange)(
-                                                    change_context(call), call.request.param("id"),
-                                                    call.request.body_view(), bounds_of<T>(call));
-                                            }),
-                             200);
+    OwnChange own;
+    auto answer = changed_owning<T>(
+        call,
+        change_both<T>(call,
+                       [&] {
+                           return (table.*kChange)(change_context(call), call.request.param("id"),
+                                                   call.request.body_view(), bounds_of<T>(call));
+                       }),
+        200, own);
+    if (!answer) return respond(error_response(answer.error()));
+    const auto kept = std::make_shared<ApiResponse>(std::move(*answer));
+    close_own(call, std::move(own), [respond, kept](ApiResponse&&) { respond(std::move(*kept)); });
 }
 
 template <typename T>

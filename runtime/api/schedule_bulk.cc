@@ -80,7 +80,8 @@ private:
         auto both = change_both<Schedule>(call_, make);
         if (!both) return core::fail(std::move(both.error()));
         std::string id = both->document.after->id;
-        if (auto answer = changed_owning<Schedule>(call_, std::move(both), 201); !answer)
+        OwnChange own;  // nothing closes with a beginning
+        if (auto answer = changed_owning<Schedule>(call_, std::move(both), 201, own); !answer)
             return core::fail(std::move(answer.error()));
         return id;
     }

@@ -431,10 +431,8 @@ class Targets(ScheduleCase):
             "executor": None, "event": {"pattern": "instead"}})
         self.assertEqual(changed.status, 200, changed)
         self.assertEqual((changed.json()["event"], changed.json().get("executor")), ({"pattern": "instead"}, None))
-        harness.wait_until("its end", lambda: self.server.get(own).status == 404)
-        # What a closing subscription names is let go of behind its own answer.
-        harness.wait_until("the script let go",
-                           lambda: self.server.request("DELETE", f"/v2/scripts/{script}").status == 200)
+        self.assertEqual(self.server.get(own).status, 404)
+        self.assertEqual(self.server.request("DELETE", f"/v2/scripts/{script}").status, 200)
         self.remove(made["id"])
 
     def test_one_is_removed_with_its_subscription_by_a_version(self):
