@@ -3,6 +3,7 @@
 //     FAULT_SYNC_FULL=PATH   the same with ENOSPC
 //     FAULT_WRITE=PATH  write() to *.log fails with ENOSPC
 //     FAULT_STALL=PATH  write() to *.log waits
+//     FAULT_FLUSH=PATH  write() to *.sst waits: what is in memory stays there
 //     FAULT_HOLD=PATH   fsync() of a file named FORMAT waits: a backup under way stands still
 //     FAULT_FREE=PATH   statvfs() says that as many bytes are free as the number in PATH
 #include <cerrno>
@@ -54,6 +55,7 @@ int fsync(int fd) { return sync_call(fd, SYS_fsync); }
 
 ssize_t write(int fd, const void* from, size_t bytes) {
     while (armed("FAULT_STALL") && is_wal(fd)) ::usleep(5000);
+    while (armed("FAULT_FLUSH") && is_named(fd, ".sst")) ::usleep(5000);
     if (armed("FAULT_WRITE") && is_wal(fd)) {
         errno = ENOSPC;
         return -1;

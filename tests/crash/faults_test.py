@@ -511,20 +511,23 @@ class FullDisk(FaultCase):
         self.fill_and_empty(server, fill, lambda: os.unlink(filler))
 
     def test_what_is_in_memory_has_room_to_be_written_whatever_the_reserve(self):
-        free = os.path.join(self.scratch(), "free")
-        server = self.server(self.ARGS, shim={"FAULT_FREE": free}).start()
+        free, flush_held = (os.path.join(self.scratch(), name) for name in ("free", "flush_held"))
+        server = self.server(self.ARGS, shim={"FAULT_FREE": free, "FAULT_FLUSH": flush_held}).start()
         with open(free, "w") as file:
             file.write(str(400 * MIB))
         ledger = Ledger()
         for _ in range(42):
             events = [{**ledger.make(), "payload": {"text": os.urandom(300_000).hex()}} for _ in range(2)]
             self.assertEqual(server.post("/v2/events", events).status, 202)
-        # More than the reserve is free, and less than what may wait in memory: that is written now. Where it has been
-        # meanwhile, nothing needs to be refused.
+        # More than the reserve is free, and less than what waits in memory: nothing is taken until that is written.
+        with open(flush_held, "w"):
+            pass
         with open(free, "w") as file:
             file.write(str(89 * MIB))
-        harness.wait_until("what is in memory to be written, or events to be refused until it is",
-                           lambda: server.post("/v2/events", [ledger.make()]).status in (202, 503))
+        harness.wait_until("events to be refused", lambda: server.post("/v2/events", [ledger.make()]).status == 503)
+        self.assertIn("the disk is short of room", server.log())
+        self.assertEqual(server.post("/v2/events", [ledger.make()]).status, 503, "for as long as it is not written")
+        os.unlink(flush_held)
         harness.wait_until("events to be taken again", lambda: server.post("/v2/events", [ledger.make()]).status == 202)
         server.stop()
 
