@@ -304,6 +304,8 @@ class Graphql(harness.ServerCase):
         sleeper, reader = self.socket(), self.socket()
         for client in (sleeper, reader):
             client.follow("1", "subscription($p:String){events(pattern:$p){payload}}", p=pattern)
+            client.say(type="ping")  # it follows from its message on, which is behind another connection's event else
+            client.message()
         for n in range(40):
             self.server.send_event(pattern, {"n": n, "text": "x" * 200_000})
         for n in range(40):
