@@ -80,9 +80,15 @@ core::Status within_patterns(const identity::Principal& by, const Source& source
     return hold(by, "pattern", filled(pattern, kKindPlace));
 }
 
-// What comes as whole events may say anything. A sink gets what a subscription hears.
+// What comes as whole events may say anything. A sink gets what a subscription hears, but for a
+// stream, which hears by itself.
 core::Status within_patterns(const identity::Principal& by, const Link& link) {
-    if (!by.is_bounded() || link.direction != LinkDirection::kIn) return {};
+    if (!by.is_bounded()) return {};
+    if (is_stream(link)) {
+        const auto choice = link_choice(link.config);
+        return hold(by, "config.pattern", choice ? wildcard_of(choice->pattern) : std::string("*"));
+    }
+    if (link.direction != LinkDirection::kIn) return {};
     const bool whole = link.config.format == LinkFormat::kEnvelope;
     return hold(by, "config.pattern",
                 whole ? std::string("*") : filled(link.config.pattern, kLinkSubjectPlace));

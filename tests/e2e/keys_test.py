@@ -3,6 +3,7 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 import unittest
 
 from harness import BINARY, LineClient, Server, clean_environment, main, wait_until
@@ -316,6 +317,16 @@ class Rights(KeyedCase):
         wider = link(format="payload", pattern=room)["config"]
         self.assert_error(ask("PATCH", path, {"config": wider}), 403, "FORBIDDEN")
         self.assertEqual(self.server.request("DELETE", path).status, 200)
+        # A stream hears by itself; without a pattern everything.
+        stream = lambda **config: {"direction": "out", "mode": "stream", "type": "redis", "config": {
+            "host": "127.0.0.1", "port": 1, "stream": "s", **config}}
+        for wider in ({}, {"pattern": "*"}, {"pattern": room + "*"}, {"pattern": "x." + room}):
+            self.assert_error(ask("POST", "/v2/links", stream(**wider)), 403, "FORBIDDEN", "config.pattern")
+        made = ask("POST", "/v2/links", stream(pattern=room + ".paid"))
+        self.assertEqual(made.status, 201, made)
+        path = "/v2/links/" + made.json()["id"]
+        self.assert_error(ask("PATCH", path, {"config": stream()["config"]}), 403, "FORBIDDEN")
+        self.assertEqual(self.server.request("DELETE", path).status, 200)
         # Whoever vouches for a webhook by his key is bound by it.
         for pattern, status in ((room + ".in", 202), ("x." + room, 403)):
             made = self.server.post("/v2/sources", source(pattern))
@@ -594,6 +605,36 @@ class LocalModeEnds(unittest.TestCase):
             self.assertEqual(server.get("/v2/me", headers={"X-API-Key": again["key"]}).status, 200)
         finally:
             server.close()
+
+    def test_the_first_key_is_made_where_it_was_asked_for_and_nowhere_else(self):
+        with tempfile.TemporaryDirectory() as folder:
+            def create(*args):
+                return subprocess.run([BINARY, "key", "create", "--bootstrap", *args], cwd=folder,
+                                      env=clean_environment(), capture_output=True, text=True, timeout=60)
+
+            # A server that isn't there: no folder is made in its place.
+            refused = create("--server", "http://127.0.0.1:1")
+            self.assertEqual((refused.returncode, refused.stdout), (1, ""), refused)
+            self.assertIn("can't be reached", refused.stderr)
+            # A node of a cluster: a key in one copy is a key that comes and goes with the owner.
+            copy = os.path.join(folder, "node", "p00")
+            os.makedirs(copy)
+            open(os.path.join(folder, "node", "node.lock"), "w").close()
+            for path in (os.path.dirname(copy), copy):
+                refused = create("--data", path)
+                self.assertEqual((refused.returncode, refused.stdout), (1, ""), refused)
+                self.assertIn("cluster", refused.stderr)
+            self.assertEqual(sorted(os.listdir(folder)), ["node"])
+            self.assertEqual(os.listdir(copy), [])
+            server = Server()
+            try:
+                server.start()
+                made = create("--server", f"http://127.0.0.1:{server.port}")
+                self.assertEqual(made.returncode, 0, made)
+                self.assertEqual(server.get("/v2/me", headers={"X-API-Key": made.stdout.strip()}).status, 200)
+                self.assertEqual(sorted(os.listdir(folder)), ["node"])
+            finally:
+                server.close()
 
     def test_beyond_loopback_it_listens_only_with_a_key(self):
         server = KeyedServer()
