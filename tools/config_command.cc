@@ -2,12 +2,16 @@
 
 #include "core/config.h"
 #include "io/address.h"
+#include "runtime/hub/forwarder.h"
 #include "runtime/identity/cors.h"
 #include "runtime/identity/local_policy.h"
+#include "runtime/links/file_access.h"
+#include "runtime/node/node_settings.h"
 #include "runtime/server/data_folder.h"
 #include "runtime/server/memory_budget.h"
 #include "runtime/server/memory_limit.h"
 #include "runtime/server/part_options.h"
+#include "runtime/telemetry/exporter.h"
 #include "tools/cli/cli.h"
 #include "tools/cli/json.h"
 #include "tools/cli/table.h"
@@ -39,9 +43,41 @@ core::Result<runtime::MemoryPlan> plan_here(const core::Config& config,
     return runtime::plan_memory(limit.bytes, holders);
 }
 
+// A node's folder holds others' things by right: its partitions.
+core::Status check_place(const core::Config& config) {
+    if (runtime::node::is_clustered(config)) {
+        if (auto settings = runtime::node::read_node_settings(config); !settings)
+            return core::fail(std::move(settings.error()));
+        return {};
+    }
+    if (auto good = runtime::check_own_folder(config.data.dir); !good) return good;
+    return runtime::check_data_folder(config.data.dir);
+}
+
+// Whom it reaches: the hub, the collector, the files of links.
+core::Status check_outside(const core::Config& config) {
+    if (!config.hub.url.empty()) {
+        runtime::hub::ForwardOptions hub;
+        hub.url = config.hub.url;
+        hub.node = config.hub.node;
+        hub.token = config.hub.token;
+        hub.first = config.hub.first;
+        if (auto good = runtime::hub::check_forward_options(hub); !good) return good;
+    }
+    if (!config.otlp.endpoint.empty()) {
+        if (auto otlp = telemetry::read_export_options(config.otlp.endpoint, config.otlp.headers);
+            !otlp)
+            return core::fail(std::move(otlp.error()));
+    }
+    if (auto files = runtime::FileAccess::make(config.links.file_allow); !files)
+        return core::fail(std::move(files.error()));
+    return {};
+}
+
 // What a start would refuse, without anything being opened or made.
 core::Status check(const core::Config& config) {
-    if (auto good = runtime::check_data_folder(config.data.dir); !good) return good;
+    if (auto good = check_place(config); !good) return good;
+    if (auto good = check_outside(config); !good) return good;
     for (const std::string& listen : {config.http.listen, config.socket.listen}) {
         if (listen.empty()) continue;
         if (auto address = io::Address::parse(listen); !address)

@@ -3,6 +3,7 @@
 #include "core/config.h"
 #include "runtime/node/node_process.h"
 #include "runtime/node/node_settings.h"
+#include "runtime/server/data_folder.h"
 #include "runtime/server/server.h"
 #include "tools/console/console_files.h"
 #include "tools/help/help_files.h"
@@ -18,6 +19,7 @@ namespace millrace::tools {
 
 namespace {
 
+constexpr int kExitFailed = 1;
 constexpr int kExitUsage = 2;
 
 // The console, and the pages of help that it shows.
@@ -88,6 +90,10 @@ int serve_command(std::vector<std::string> arguments) {
         return fresh;
     };
     if (runtime::node::is_clustered(config)) return runtime::node::run_node(config, options);
+    if (auto own = runtime::check_own_folder(config.data.dir); !own) {
+        std::fprintf(stderr, "error: %s\n", own.error().message.c_str());
+        return kExitFailed;
+    }
     return runtime::run_server(config, options);
 }
 

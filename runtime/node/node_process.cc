@@ -39,7 +39,7 @@ constexpr std::size_t kUnixPathBytesMax = 107;
 // One node at a time works in a folder; the lock goes with the process.
 core::Status take_folder(const std::string& folder) {
     keep_data_folder_private(folder);
-    const std::string path = folder + "/node.lock";
+    const std::string path = folder + "/" + kNodeLockName;
     const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) {
         return core::fail(core::ErrorCode::kInternal,

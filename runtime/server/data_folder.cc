@@ -48,6 +48,23 @@ core::Status check_data_folder(const std::string& path) {
     return {};
 }
 
+core::Status check_own_folder(const std::string& path) {
+    std::error_code error;
+    fs::path folder = fs::weakly_canonical(path, error);
+    if (error) return {};  // whoever opens it next says what is wrong
+    if (!folder.has_filename()) folder = folder.parent_path();
+    for (const fs::path& node : {folder, folder.parent_path()}) {
+        if (!fs::exists(node / kNodeLockName, error)) continue;
+        return core::fail(
+            core::Error(core::ErrorCode::kValidation,
+                        "data.dir: " + path + " is of a cluster's node (" + node.string() +
+                            "): what is written here by itself is in this copy alone; ask the "
+                            "cluster (--server), or work on a copy of the folder elsewhere")
+                .in("data.dir"));
+    }
+    return {};
+}
+
 void keep_data_folder_private(const std::string& path) {
     std::error_code ignored;  // whoever opens the store next says what is wrong
     fs::create_directories(path, ignored);

@@ -1,5 +1,6 @@
 // What: is this folder one that a server may make its store in? An empty or a missing one, or one
-//       that has a store already; never one with other people's files.
+//       that has a store already; never one with other people's files. And is it a server's own,
+//       no part of a cluster's node?
 // Threads: main's, before the store is opened. Lifetime: none. Limits: none.
 // Failure: says what lies there and what to name instead.
 #pragma once
@@ -15,5 +16,13 @@ namespace millrace::runtime {
 void keep_data_folder_private(const std::string& path);
 
 core::Status check_data_folder(const std::string& path);
+
+// Of a node, which holds a folder for each of its partitions.
+inline constexpr const char* kNodeLockName = "node.lock";
+
+// For whoever writes outside of a cluster: neither a node's folder nor a partition's copy in one.
+// What is written into one copy by itself is missing in the others, and comes and goes with the
+// owner.
+core::Status check_own_folder(const std::string& path);
 
 }  // namespace millrace::runtime

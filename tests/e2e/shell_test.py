@@ -281,7 +281,17 @@ class Offline(unittest.TestCase):
         other = os.path.join(self.folder, "other")
         os.makedirs(other)
         open(os.path.join(other, "letter.txt"), "w").close()
+        node = os.path.join(self.folder, "node")
+        os.makedirs(os.path.join(node, "p01"))
+        open(os.path.join(node, "node.lock"), "w").close()
         for args, why in ((("--data", other), "letter.txt"),
+                          (("--data", node), "cluster's node"),
+                          (("--data", os.path.join(node, "p01")), "cluster's node"),
+                          (("--set", "cluster.name=a"), "cluster."),
+                          (("--set", "hub.url=nowhere"), "hub.url"),
+                          (("--set", "hub.url=https://hub.example"), "hub.node"),
+                          (("--set", "otlp.endpoint=nowhere"), "otlp.endpoint"),
+                          (("--set", "links.file_allow=logs"), "links.file_allow"),
                           (("--set", "engine.drain_timeout=30"), "unit"),
                           (("--set", "retention.rules=a.*:1h"), "retention.rules"),
                           (("--set", "http.listen=nowhere"), "nowhere")):

@@ -6,6 +6,7 @@
 #include "runtime/registry/registry.h"
 #include "runtime/registry/registry_rows.h"
 #include "runtime/registry/set_aside.h"
+#include "runtime/server/data_folder.h"
 #include "runtime/server/part_options.h"
 #include "store/database.h"
 #include "tools/cli/cli.h"
@@ -88,7 +89,7 @@ int make_in(store::Database& database, const core::Clock& clock, const Options& 
     return print_key(o, document, text);
 }
 
-// The folder is open already: by a server, which lets this machine in while there is no key.
+// By a server, which lets this machine in while there is no key: why not in the folder itself?
 int make_through(const Options& o, const core::Error& why) {
     HttpClient::Options options;
     options.server = o.server;
@@ -96,10 +97,11 @@ int make_through(const Options& o, const core::Error& why) {
     if (!client) return failed(why);
     auto reply = (*client)->send({.method = "POST", .path = "/v2/keys", .body = body_of(o)});
     if (!reply || reply->status != 201) {
-        std::fprintf(stderr,
-                     "error: %s\nand the server at %s makes none without a key: stop it, or give "
-                     "its address with --server\n",
-                     printable(why.message).c_str(), printable(o.server).c_str());
+        const bool heard = reply.has_value();
+        std::fprintf(stderr, "error: %s\nand the server at %s %s\n", printable(why.message).c_str(),
+                     printable(o.server).c_str(),
+                     heard ? "makes none without a key: stop it and name its folder with --data"
+                           : "can't be reached: give its address with --server");
         return kExitFailed;
     }
     core::JsonDom parser;
@@ -127,9 +129,11 @@ int bootstrap_command(std::vector<std::string> arguments) {
     app.fallthrough();  // before its subcommands, which take it over
     CLI::App* create = app.add_subcommand("key")->add_subcommand("create");
     bool bootstrap = false;
-    app.add_option("--data", o.folder, "the data folder")->envname("MILLRACE_DATA_DIR");
-    app.add_option("--server", o.server, "where a server has the folder open")
-        ->envname("MILLRACE_SERVER");
+    const CLI::Option* data =
+        app.add_option("--data", o.folder, "the data folder")->envname("MILLRACE_DATA_DIR");
+    const CLI::Option* server =
+        app.add_option("--server", o.server, "where a server has the folder open")
+            ->envname("MILLRACE_SERVER");
     app.add_option("-o,--output", o.output)->check(CLI::IsMember({"table", "json"}));
     create->add_flag("--bootstrap", bootstrap);
     create->add_option("--name", o.name);
@@ -139,6 +143,11 @@ int bootstrap_command(std::vector<std::string> arguments) {
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? kExitOk : kExitUsage;
     }
+    // Who names a server and no folder means the server: no folder is made beside it.
+    if (server->count() > 0 && data->count() == 0)
+        return make_through(o, core::Error(core::ErrorCode::kValidation, "no key was made"));
+    if (auto own = runtime::check_own_folder(o.folder); !own) return failed(own.error());
+    if (auto good = runtime::check_data_folder(o.folder); !good) return failed(good.error());
     const core::RealClock clock;
     auto database = open_folder(o, clock);
     if (!database) return make_through(o, database.error());

@@ -55,6 +55,23 @@ TEST_F(DataFolder, OthersFilesAreRefusedByName) {
     }
 }
 
+TEST_F(DataFolder, ANodesFolderAndItsPartitionsAreNotForASingleServer) {
+    put("p03/FORMAT");
+    const std::string copy = (folder_ / "p03").string();
+    EXPECT_TRUE(check_own_folder(folder_.string()));
+    EXPECT_TRUE(check_own_folder(copy)) << "restored or copied: no node is above it";
+    EXPECT_TRUE(check_own_folder((folder_ / "new").string()));
+    put(kNodeLockName);
+    for (const std::string& path : {folder_.string(), folder_.string() + "/", copy, copy + "/",
+                                    copy + "/../p03", (folder_ / "p09").string()}) {
+        const auto checked = check_own_folder(path);
+        ASSERT_FALSE(checked) << path;
+        EXPECT_NE(checked.error().message.find("cluster"), std::string::npos);
+        EXPECT_EQ(checked.error().field, "data.dir");
+    }
+    EXPECT_TRUE(check_own_folder((folder_ / "p03" / "backups" / "b").string()));
+}
+
 TEST_F(DataFolder, AFileIsNoFolder) {
     put("file");
     EXPECT_FALSE(check_data_folder((folder_ / "file").string()));
