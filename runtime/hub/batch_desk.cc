@@ -248,6 +248,7 @@ void BatchDesk::settle(const Key& key, const EdgeMark& mark, std::uint64_t event
         return done(core::fail(core::ErrorCode::kNotFound, "the edge was removed"));
     at->second.mark = mark;
     --at->second.under_way;
+    tell_durable_figures(std::get<0>(key), std::get<1>(key));
     done(BatchTaken{mark.to, mark.hash, events});
 }
 
@@ -268,10 +269,16 @@ void BatchDesk::tell_figures(const EdgeNode& edge, const Batch& batch, std::size
     // Of each offset once: the other lanes are of the same ones.
     if (part_of(batch.head.lane) == 0)
         figures.skipped.add(batch.head.to - batch.head.from - batch.events.size());
+}
+
+// Known when a batch is durable: no other batch may come for a long time.
+void BatchDesk::tell_durable_figures(std::uint32_t edge, std::uint64_t incarnation) {
+    Seen& seen = edges_[edge];
+    if (!seen.figures) return;
     // relaxed: a figure; no data behind it
     const std::uint64_t duplicates = seen.duplicates->load(std::memory_order_relaxed);
-    figures.duplicates.add(duplicates - std::exchange(seen.told_duplicates, duplicates));
-    figures.lag.set(static_cast<std::int64_t>(lag_of(edge.number.value, batch.head.incarnation)));
+    seen.figures->duplicates.add(duplicates - std::exchange(seen.told_duplicates, duplicates));
+    seen.figures->lag.set(static_cast<std::int64_t>(lag_of(edge, incarnation)));
 }
 
 // Of each shard its slowest lane.

@@ -158,6 +158,7 @@ private:
     // Those for which `over` is true do not wait on.
     void end_early(const core::Error& why, const std::function<bool(const Early&)>& over);
     void tell_figures(const EdgeNode& edge, const Batch& batch, std::size_t letters);
+    void tell_durable_figures(std::uint32_t edge, std::uint64_t incarnation);
     // A folder that an edge has left long ago, where it has too many.
     std::optional<std::uint64_t> folder_to_forget(const EdgeMark& newest) const;
     template <typename Visit>

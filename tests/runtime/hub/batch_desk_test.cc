@@ -137,6 +137,15 @@ TEST_F(BatchDeskTest, OneBehindTheOtherIsTakenBeforeTheFirstIsDurable) {
     EXPECT_EQ(desk_->look(edge_->number).shards.at(0).mark.taken, 6u);
 }
 
+TEST_F(BatchDeskTest, TheFigureOfWhatIsBehindIsTrueWhenNothingMoreComes) {
+    const auto lag = [this] { return metrics_.sum_where(core::Metric::kEdgeLag, 1, edge_->id); };
+    take("a", batch(0, 2));
+    take("b", batch(2, 3), Follows::kYes);
+    be_durable();
+    EXPECT_EQ(answers(), "a:2/2;b:5/3;");
+    EXPECT_EQ(lag(), 0);
+}
+
 TEST_F(BatchDeskTest, OneThatHasOvertakenWaitsForTheOneBefore) {
     take("a", batch(0, 1));
     be_durable();
