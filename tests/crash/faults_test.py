@@ -525,8 +525,10 @@ class FullDisk(FaultCase):
         with open(free, "w") as file:
             file.write(str(89 * MIB))
         harness.wait_until("events to be refused", lambda: server.post("/v2/events", [ledger.make()]).status == 503)
-        self.assertIn("the disk is short of room", server.log())
-        self.assertEqual(server.post("/v2/events", [ledger.make()]).status, 503, "for as long as it is not written")
+        harness.wait_until("that to be told", lambda: "the disk is short of room" in server.log())
+        refused = server.post("/v2/events", [ledger.make()])
+        self.assertEqual(refused.status, 503, "for as long as it is not written")
+        self.assertIn("the disk is nearly full", refused.json()["error"]["message"])
         os.unlink(flush_held)
         harness.wait_until("events to be taken again", lambda: server.post("/v2/events", [ledger.make()]).status == 202)
         server.stop()
