@@ -204,6 +204,7 @@ void EdgeHttp::on_request(io::Request& request) {
         return;
     }
     if (gate_.match.outcome != io::RouteOutcome::kFound) {
+        if (crosses(request)) return forward(request);
         respond_unmatched(request);
         return;
     }
@@ -279,10 +280,19 @@ void EdgeHttp::on_stream_bytes(io::StreamToken stream, std::string_view bytes) {
     host_.stream_closed(stream);
 }
 
+// What partitions ask each other is no resource of clients: their front lets none of it through.
+bool EdgeHttp::crosses(const io::Request& request) const {
+    const identity::TrustedFront* front = identity_.authenticator().front();
+    return front && front->takes_crossing() && front->is_front(request) &&
+           request.path.starts_with(identity::kCrossingFolder) && !host_.draining();
+}
+
 void EdgeHttp::forward(io::Request& request) {
     api::ApiRequest out;
     out.method = request.method;
     out.match = gate_.match;
+    if (out.match.outcome != io::RouteOutcome::kFound)
+        out.headers.emplace_back(identity::kCrossingPath, request.path);
     out.query = request.query;
     out.content_type = request.content_type;
     for (const io::HeaderField& header : request.headers)

@@ -185,8 +185,15 @@ core::Status TrustedFront::takes(io::Method method, std::int64_t now_ns) const {
     const bool reads =
         method == io::Method::kGet || method == io::Method::kHead || method == io::Method::kOptions;
     // Nothing is ordered by it: whoever is told a moment late waits a moment.
-    if (reads || !lease_until_ns_ || now_ns < lease_until_ns_->load(std::memory_order_relaxed))
-        return {};
+    if (reads || !lease_until_ns_) return {};
+    const std::int64_t until_ns = lease_until_ns_->load(std::memory_order_relaxed);
+    if (now_ns < until_ns) return {};
+    if (until_ns == 0 && takes_crossing_) {
+        return core::fail(core::Error(core::ErrorCode::kUnavailable,
+                                      "this partition's owner has only begun, and has not yet what "
+                                      "is registered in the others: nothing was taken; come again")
+                              .retry_after(1));
+    }
     return core::fail(core::Error(core::ErrorCode::kUnavailable,
                                   "NATS has not answered this partition's owner for longer than "
                                   "cluster.lease: nothing was taken; come again")

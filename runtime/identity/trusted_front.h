@@ -31,6 +31,9 @@ inline constexpr std::string_view kFrontTokenHeader = "Millrace-Cluster-Token";
 inline constexpr std::string_view kFrontPrincipalHeader = "Millrace-Principal";
 inline constexpr std::string_view kFrontPeerHeader = "Millrace-Peer";
 inline constexpr std::string_view kFrontAnswerHeader = "Millrace-Cluster";
+// What partitions ask each other, by their nodes' fronts (runtime/crossing).
+inline constexpr std::string_view kCrossingFolder = "/cluster/";
+inline constexpr std::string_view kCrossingPath = ":path";  // no client sends such a header
 
 // As a header's value, and back. Tenants go by their names: each partition has numbers of its own.
 std::string principal_text(const Principal& principal, std::string_view tenant);
@@ -77,6 +80,9 @@ public:
     // What would be written waits for the log; while that does not answer, who asks is told so
     // instead.
     core::Status takes(io::Method method, std::int64_t now_ns) const;
+    // Before the threads start: other partitions may ask this one.
+    void take_crossing() { takes_crossing_ = true; }
+    bool takes_crossing() const { return takes_crossing_; }
 
 private:
     static constexpr std::size_t kRemembered = 4096;
@@ -86,6 +92,7 @@ private:
     const bool keys_live_here_;
     const std::string replicated_;
     const std::atomic<std::int64_t>* const lease_until_ns_;
+    bool takes_crossing_ = false;
     mutable std::mutex mutex_;
     std::shared_ptr<const KnownTenants> tenants_ = std::make_shared<const KnownTenants>();
     mutable std::unordered_map<std::string, Principal> remembered_;

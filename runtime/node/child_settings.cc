@@ -80,7 +80,8 @@ std::string child_settings_line(const core::Config& config, const NodeSettings& 
     std::string out;
     core::JsonWriter json(out);
     json.begin_object().field("cluster", settings.cluster).field("partition", partition);
-    json.field("partitions", meta.partitions()).field("node", settings.node);
+    json.field("partitions", meta.partitions()).field("partitionBy", meta.partition_by);
+    json.field("node", settings.node).field("front", settings.advertise.to_string());
     json.key("replicas").begin_array();
     for (const std::string& node : meta.lists[partition]) json.value(node);
     json.end_array().key("peers").begin_array();

@@ -2,7 +2,7 @@
 
 #include "core/json_dom.h"
 #include "core/json_writer.h"
-#include "core/key_hash.h"
+#include "runtime/event/partition_of.h"
 
 #include <algorithm>
 #include <array>
@@ -265,8 +265,7 @@ core::Result<Heartbeat> read_heartbeat(std::string_view text) {
 }
 
 std::size_t partition_of(std::string_view tenant, std::uint64_t hash_seed, std::size_t partitions) {
-    const std::uint64_t hash = core::hash_key(tenant.data(), tenant.size());
-    return core::mix_u64(hash ^ hash_seed, core::kHashSeedA) % partitions;
+    return partition_of_tenant(tenant, hash_seed, partitions);
 }
 
 std::string partition_folder(std::size_t partition) {

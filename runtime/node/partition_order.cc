@@ -1,5 +1,6 @@
 // What a partition's process is told first.
 #include "core/json_reader.h"
+#include "core/key_hash.h"
 #include "runtime/cluster/stream_config.h"
 #include "runtime/node/partition_process.h"
 
@@ -66,6 +67,10 @@ core::Result<std::vector<NatsPlace>> read_nats_places(std::string_view list) {
     return out;
 }
 
+std::uint64_t store_seed(const PartitionOrder& order) {
+    return order.by_key ? core::mix_u64(order.hash_seed, order.partition + 1) : order.hash_seed;
+}
+
 core::Result<PartitionOrder> read_partition_order(std::string_view json) {
     core::JsonDocument document;
     auto in = document.parse_object(json, "order");
@@ -87,9 +92,14 @@ core::Result<PartitionOrder> read_partition_order(std::string_view json) {
         in->refuse("ack", "is none of replicated, replicated-fsync");
     in->text("token", out.token);
     in->text("config", out.config, {.bytes_max = kConfigBytesMax});
+    std::string by;
+    in->integer_as("partitions", out.partitions, 1, cluster::kPartitionsMax);
+    if (in->text("partitionBy", by) && by != "tenant" && by != "key")
+        in->refuse("partitionBy", "is none of tenant, key");
+    out.by_key = by == "key";
+    in->text("front", out.front);
     // What the node knows of all partitions.
-    for (const std::string_view other :
-         {"partitions", "replicas", "peers", "natsReplicas", "logBytes"})
+    for (const std::string_view other : {"replicas", "peers", "natsReplicas", "logBytes"})
         (void)in->any(other);
     if (auto status = in->finish(); !status) return core::fail(std::move(status.error()));
     const auto read = std::from_chars(seed.data(), seed.data() + seed.size(), out.hash_seed);

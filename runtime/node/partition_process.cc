@@ -131,7 +131,7 @@ core::Result<cluster::PartitionAgent::Options> agent_options(const PartitionOrde
     out.store.path = order.dir;
     out.store.shards = 1;
     out.store.clock = &clock;
-    out.store.hash_seed = order.hash_seed;
+    out.store.hash_seed = store_seed(order);
     read_store_options(config.store, out.store);
     return out;
 }
@@ -265,10 +265,12 @@ std::optional<int> PartitionProcess::begin_to_serve() {
     const cluster::PartitionStatus now = agent_->status();
     seat_.gate = agent_.get();
     seat_.lease_until_ns = &agent_->lease_until_ns();
-    seat_.hash_seed = order_.hash_seed;
+    seat_.hash_seed = store_seed(order_);
     seat_.epoch = std::to_string(order_.partition) + "." + std::to_string(now.epoch);
     seat_.front_token = order_.token;
     seat_.keys_live_here = order_.partition == 0;
+    if (order_.by_key)
+        seat_.by_key = {order_.partition, order_.partitions, order_.hash_seed, order_.front};
     auto server = Server::create(config_, log_, console_, {}, &seat_);
     if (!server) {
         log_.error("the partition can't be served: " + server.error().message);

@@ -32,16 +32,22 @@ struct PartitionOrder {
     std::string cluster;
     std::uint32_t partition = 0;
     std::string node;
-    std::string url;   // where its node's front is
-    std::string dir;   // of this partition
-    std::string nats;  // nats://[user:password@]host:port, with commas between them
-    std::uint64_t hash_seed = 0;
+    std::string url;              // where its node's front is
+    std::string dir;              // of this partition
+    std::string nats;             // nats://[user:password@]host:port, with commas between them
+    std::uint64_t hash_seed = 0;  // META's: by it partitions are found
+    std::size_t partitions = 1;
+    bool by_key = false;  // cluster.partition_by
+    std::string front;    // IP:PORT, where its node's own listener is
     std::int64_t lease_us = 3'000'000;
     std::string ack = "replicated";  // or "replicated-fsync"
     bool allow_old_nats = false;
     std::string token;   // that the node's front shows
     std::string config;  // TOML; the partition's own
 };
+// What a partition's store hashes with. Where a tenant's things live in all partitions, ids that
+// hold a place (of events, executions, dead letters) must be known by their own partition alone.
+std::uint64_t store_seed(const PartitionOrder& order);
 core::Result<PartitionOrder> read_partition_order(std::string_view json);
 core::Result<std::vector<NatsPlace>> read_nats_places(std::string_view list);
 

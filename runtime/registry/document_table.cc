@@ -223,7 +223,7 @@ core::Result<DocumentChange<T>> DocumentTable<T>::create(
     if (check_) {
         if (auto status = check_(next); !status) return core::fail(status.error());
     }
-    next.number.value = number_next_;
+    next.number.value = host_.next_number(number_next_);
     if (kind.own_version) {
         const auto version = kind.own_version(nullptr, next);
         if (!version) return core::fail(version.error());
@@ -389,7 +389,7 @@ core::Result<DocumentChange<T>> DocumentTable<T>::keep(const Ref& old, T&& next,
             erases.push_back({version_kind<T>(), version_row_id(*versions->second.front())});
     }
     if (!old) {
-        const std::uint32_t number = number_next_ + 1;
+        const std::uint32_t number = document->number.value + 1;
         puts.push_back({std::string(kDocumentCounterKind), std::string(kind.name), number, now_us,
                         "{\"next\":" + std::to_string(number) + "}"});
     }
@@ -398,7 +398,7 @@ core::Result<DocumentChange<T>> DocumentTable<T>::keep(const Ref& old, T&& next,
     if (!erases.empty()) versions->second.erase(versions->second.begin());
     if (kind.versions_kept > 0) versions_[key].push_back(document);
     if (!old) {
-        ++number_next_;
+        number_next_ = document->number.value + 1;
         count(document->tenant, 1);
     }
     documents_[key] = document;
@@ -615,6 +615,86 @@ void DocumentTable<T>::each_user_of(std::string_view kind, std::uint32_t number,
                 visit(document_kind<T>().name, document.id);
         });
     }
+}
+
+// ---- copies
+
+template <typename T>
+core::Result<DocumentChange<T>> DocumentTable<T>::take_copy(const ChangeContext& context,
+                                                            std::string_view row) {
+    const DocumentKind<T>& kind = document_kind<T>();
+    auto next = read_row(row);
+    if (!next) return core::fail(std::move(next.error()));
+    if (auto linked = link(*next); !linked) return core::fail(std::move(linked.error()));
+    const Ref old = find_any(next->tenant, next->id);
+    if (old && old->number.value != next->number.value)
+        return core::fail(ErrorCode::kConflict, std::string(kind.name) + " \"" + next->id +
+                                                    "\" is here under another number");
+    if (kind.adopt) {
+        if (auto adopted = kind.adopt(old.get(), context, *next); !adopted)
+            return core::fail(std::move(adopted.error()));
+    }
+    const auto document = std::make_shared<const T>(std::move(*next));
+    const std::string text = document_row_text(*document);
+    if (old && document_row_text(*old) == text) return Change{};
+    const RegistryRow put{std::string(kind.name), document_row_id(document->tenant, document->id),
+                          document->version, document->updated_at_us, text};
+    if (auto status = commit({&put, 1}, {}, "", *document, nullptr); !status)
+        return core::fail(status.error());
+    if (!old) count(document->tenant, 1);
+    number_next_ = std::max(number_next_, document->number.value + 1);
+    const Key key(document->tenant.value, document->id);
+    set_aside_.erase(key);
+    documents_[key] = document;
+    Change change{old, document};
+    host_.publish(change);
+    return change;
+}
+
+template <typename T>
+core::Result<DocumentChange<T>> DocumentTable<T>::drop_copy(core::TenantId tenant,
+                                                            std::string_view id, Drop when) {
+    if (set_aside_.contains(Key(tenant.value, id))) return forget_set_aside(tenant, id);
+    const Ref old = find_any(tenant, id);
+    if (!old || (when == Drop::kIfUnused && !check_unused(*old))) return Change{};
+    return erase(old, "");
+}
+
+template <typename T>
+core::Status DocumentTable<T>::take_version_copy(std::string_view row) {
+    auto next = read_row(row);
+    if (!next) return core::fail(std::move(next.error()));
+    const auto document = std::make_shared<const T>(std::move(*next));
+    std::vector<Ref>& kept = versions_[Key(document->tenant.value, document->id)];
+    const auto at = std::lower_bound(
+        kept.begin(), kept.end(), document,
+        [](const Ref& one, const Ref& other) { return one->version < other->version; });
+    const bool there = at != kept.end() && (*at)->version == document->version;
+    const RegistryRow put{version_kind<T>(), version_row_id(*document), document->version,
+                          document->updated_at_us, document_row_text(*document)};
+    if (there && document_row_text(**at) == put.json) return {};
+    if (auto status = commit({&put, 1}, {}, "", *document, nullptr); !status) return status;
+    if (there)
+        *at = document;
+    else
+        kept.insert(at, document);
+    return {};
+}
+
+template <typename T>
+core::Status DocumentTable<T>::drop_version_copy(core::TenantId tenant, std::string_view id,
+                                                 std::uint32_t version) {
+    const auto of = versions_.find(Key(tenant.value, id));
+    if (of == versions_.end()) return {};
+    std::vector<Ref>& kept = of->second;
+    const auto at = std::find_if(kept.begin(), kept.end(),
+                                 [&](const Ref& one) { return one->version == version; });
+    if (at == kept.end()) return {};
+    const RegistryRowName row{version_kind<T>(), version_row_id(**at)};
+    if (auto status = commit({}, {&row, 1}, "", **at, *at); !status) return status;
+    kept.erase(at);
+    if (kept.empty()) versions_.erase(of);
+    return {};
 }
 
 #define X(Type, table) template class DocumentTable<Type>;

@@ -49,6 +49,8 @@ public:
     virtual void users_of(std::string_view kind, std::uint32_t number,
                           const VisitUser& visit) const = 0;
     virtual void publish(const RegistryChange& change) = 0;
+    // The first number from this one on that may be given to a new document.
+    virtual std::uint32_t next_number(std::uint32_t from) const { return from; }
     virtual void set_aside(std::string_view kind, std::string_view row_id,
                            const core::Error& why) = 0;
 };
@@ -93,7 +95,21 @@ public:
     // Takes back the change that was made last to this document: what others could not follow.
     core::Result<Change> undo(const Change& change);
 
+    // Of a document whose truth is in another folder (copied_rows.h): its row as it stands there,
+    // number and version included; nothing of it is decided again. One that is here already, or
+    // is not, changes nothing: neither `before` nor `after`. No line in the audit log.
+    core::Result<Change> take_copy(const ChangeContext& context, std::string_view row);
+    // kIfUnused: one that something here still needs (a subscription on its way out) stays.
+    enum class Drop : std::uint8_t { kIfUnused, kAlways };
+    core::Result<Change> drop_copy(core::TenantId tenant, std::string_view id, Drop when);
+    // Of its versions that are kept.
+    core::Status take_version_copy(std::string_view row);
+    core::Status drop_version_copy(core::TenantId tenant, std::string_view id,
+                                   std::uint32_t version);
+
     Ref find(core::TenantId tenant, std::string_view id) const;
+    // The same, and of one that is on its way out.
+    Ref find_copy(core::TenantId tenant, std::string_view id) const { return find_any(tenant, id); }
     std::size_t size(core::TenantId tenant) const;
     // Whether there ever was one, of any tenant.
     bool ever_made() const { return number_next_ > 1; }

@@ -64,6 +64,8 @@ Registry::Registry(RegistryRows& rows, const core::Clock& clock, core::Random& r
       clock_(clock),
       random_(random),
       quota_defaults_(options.quota_defaults),
+      number_step_(options.number_step),
+      number_at_(options.number_at),
       scripts_(*this, fresh_script(options),
                [check = std::move(options.check_script)](const Script& script) -> core::Status {
                    if (!check) return {};
@@ -72,13 +74,17 @@ Registry::Registry(RegistryRows& rows, const core::Clock& clock, core::Random& r
       secrets_(*this, Secret{}, {}),
       actions_(*this, Action{}, {}),
       sources_(*this, Source{}, {}),
-      schemas_(*this, fresh_schema(options), {}),
+      schemas_(*this, fresh_schema(options), std::move(options.check_schema)),
       workflows_(*this, Workflow{}, {}),
       links_(*this, Link{}, std::move(options.check_link)),
       edges_(*this, EdgeNode{}, {}),
       subscriptions_(*this, fresh_subscription(options),
-                     [this, check = std::move(options.check_spec)](
+                     [this, check = std::move(options.check_spec),
+                      has_place = std::move(options.check_subscription)](
                          const Subscription& subscription) -> core::Status {
+                         if (has_place) {
+                             if (auto placed = has_place(subscription); !placed) return placed;
+                         }
                          if (auto share = check_script_share(subscription); !share) return share;
                          if (auto sink = check_is_sink(subscription); !sink) return sink;
                          if (!check) return {};

@@ -44,6 +44,12 @@ public:
         std::function<core::Status(const Link&)> check_link;
         // Refuses what the matcher can not take (a regex Hyperscan does not compile).
         std::function<core::Status(const matcher::SubscriptionSpec&)> check_spec;
+        // Refuses what this server has no place for.
+        std::function<core::Status(const Subscription&)> check_subscription;
+        std::function<core::Status(const EventSchema&)> check_schema;
+        // Numbers of new documents: `number_at` and each number_step from there on.
+        std::uint32_t number_step = 1;
+        std::uint32_t number_at = 0;
     };
 
     // Loads every row.
@@ -151,12 +157,17 @@ private:
     void users_of(std::string_view kind, std::uint32_t number,
                   const VisitUser& visit) const override;
     void publish(const RegistryChange& change) override;
+    std::uint32_t next_number(std::uint32_t from) const override {
+        return from + (number_at_ + number_step_ - from % number_step_) % number_step_;
+    }
     void set_aside(std::string_view kind, std::string_view row_id, const core::Error& why) override;
 
     RegistryRows& rows_;
     const core::Clock& clock_;
     core::Random& random_;
     const identity::Quotas quota_defaults_;
+    const std::uint32_t number_step_;
+    const std::uint32_t number_at_;  // less than number_step_
     std::string actor_ = "millrace";
     std::string actor_members_;
 #define X(Type, table) DocumentTable<Type> table##_;

@@ -121,6 +121,11 @@ void SealedRegistryRows::seal(RegistryRow& row) const {
     row.json = std::string(kSealedBegin) + core::encode_base64(sealed) + std::string(kSealedEnd);
 }
 
+RegistryRow SealedRegistryRows::opened(RegistryRow row) const {
+    if (is_sealed(row)) (void)open(keys_, row);
+    return row;
+}
+
 core::Result<std::vector<RegistryRow>> SealedRegistryRows::load_all(std::string_view kind) {
     std::vector<RegistryRow> rows;
     auto read = each(kind, [&](const RegistryRow& row) { rows.push_back(row); });

@@ -44,6 +44,9 @@ public:
         beneath_.set_aside(kind, id, why);
     }
 
+    // A row as another folder with the same keys keeps it.
+    RegistryRow opened(RegistryRow row) const;
+
 private:
     static bool holds_secrets(const RegistryRow& row);
     void seal(RegistryRow& row) const;

@@ -201,6 +201,24 @@ core::Status settle(const Subscription* old, const ChangeContext& context, Subsc
     return {};
 }
 
+// A copy begins, is off and is on again at places of this folder's log. What is said of it there
+// (paused, on its way out) is said here.
+core::Status adopt(const Subscription* old, const ChangeContext& context, Subscription& next) {
+    next.effective_from = old ? old->effective_from : context.log_ends;
+    next.off_periods = old ? old->off_periods : std::vector<OffPeriod>{};
+    const bool was_active = !old || old->active;
+    // One that is on its way out here stays so, until what waits for it is cleared away here.
+    if (old && old->closing != Closing::kNo && next.closing == Closing::kNo)
+        next.closing = old->closing;
+    if (was_active == next.active) return {};
+    if (!next.active) return switch_off(context, next);
+    if (next.off_periods.empty())
+        next.effective_from = context.log_ends;
+    else
+        next.off_periods.back().to = context.log_ends;
+    return {};
+}
+
 void write_offsets(core::JsonWriter& json, std::string_view name,
                    const std::vector<core::LogOffset>& offsets) {
     json.key(name).begin_array();
@@ -318,6 +336,7 @@ constexpr DocumentKind<Subscription> kSubscriptionKind = {
     .hidden = [](const Subscription& subscription) { return subscription.closing != Closing::kNo; },
     .references = references,
     .link = link,
+    .adopt = adopt,
 };
 
 }  // namespace

@@ -54,6 +54,10 @@ constexpr DocumentKind<Tenant> kTenantKind = {
     .read_row = [](core::JsonObject&,
                    Tenant& out) { out.holder = std::make_shared<identity::TenantHolder>(); },
     .read_own_row = read_tenant_row,
+    .adopt = [](const Tenant* old, const ChangeContext&, Tenant& next) -> core::Status {
+        if (old) next.holder = old->holder;
+        return {};
+    },
 };
 
 }  // namespace

@@ -65,6 +65,23 @@ void ChangeSpread::undone(const RegistryChange& change) {
         deps_.matcher->publish();
 }
 
+core::Status ChangeSpread::changed_all(std::span<const RegistryChange> changes) {
+    for (const RegistryChange& change : changes) {
+        if (is_of_nothing(change)) continue;
+        deps_.keys->follow(change);
+        const auto told = tell_matcher(change);
+        if (!told)
+            deps_.log->error("what is registered elsewhere is not matched here",
+                             {{"error", told.error().message}});
+        unobserved_ |= told && *told;
+    }
+    show_version();
+    if (!unobserved_) return {};
+    auto effective = wait_until_effective();
+    unobserved_ = !effective;
+    return effective;
+}
+
 // With a schema its states go, aside: a key has a row.
 void ChangeSpread::follow_schema(const DocumentChange<EventSchema>& change) {
     deps_.schemas->follow(change);

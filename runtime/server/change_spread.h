@@ -50,6 +50,9 @@ public:
 
     core::Status changed(const RegistryChange& change);
     void undone(const RegistryChange& change);
+    // Many at once, which nobody takes back: on an Error they are in force some time later, and the
+    // next call waits for them too.
+    core::Status changed_all(std::span<const RegistryChange> changes);
     // Of the registry, as lanes have to know it.
     std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
 
@@ -68,6 +71,7 @@ private:
     Scheduler* scheduler_ = nullptr;
     api::WorkflowServices workflows_;
     std::atomic<std::uint64_t> version_{0};
+    bool unobserved_ = false;  // of changed_all()
 };
 
 }  // namespace millrace::runtime

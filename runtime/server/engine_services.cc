@@ -262,6 +262,8 @@ void EngineServices::pause_later(core::TenantId tenant, const std::string& subsc
         auto& table = deps_.registry->table<Subscription>();
         const SubscriptionRef now = table.find(tenant, subscription_id);
         if (!now) return;
+        if (!now->paused && deps_.pause_at_home && deps_.pause_at_home(tenant, subscription_id))
+            return;
         // From here on the document says it; whoever resumes it later is not paused again.
         store::RowBatch said;
         said.erase_registry(kExecutorStateKind, std::to_string(now->number.value));
@@ -344,7 +346,10 @@ void EngineServices::handle_api(core::ShardId shard, api::ApiRequest&& request,
     };
     const bool taken = deps_.conductor->post([this, kept, answer] {
         runs_.take_in();
-        api_->handle(std::move(*kept), answer);
+        if (kept->match.outcome == io::RouteOutcome::kFound)
+            api_->handle(std::move(*kept), answer);
+        else
+            deps_.cross(*kept, answer);
         reader_.offline();
     });
     if (!taken) {

@@ -83,6 +83,10 @@ public:
         std::size_t event_bytes_max = core::kEventBytesMax;
         // While a change is waited for: the processor is the others'. Null: by the system.
         std::function<void()> yield;
+        // Of a partition whose events are spread by key; else null. What other partitions ask;
+        // and, of a subscription whose home is another one, its pausing: true, it sees to it.
+        std::function<void(const api::ApiRequest&, const api::Respond&)> cross{};
+        std::function<bool(core::TenantId, const std::string& subscription_id)> pause_at_home{};
     };
     explicit EngineServices(const Deps& deps);
 
@@ -149,6 +153,10 @@ public:
         return changes_.changed(change);
     }
     void registry_undone(const RegistryChange& change) override { changes_.undone(change); }
+    // Of copies: see ChangeSpread.
+    core::Status copies_changed(std::span<const RegistryChange> changes) {
+        return changes_.changed_all(changes);
+    }
     void run_script(api::ScriptRunRequest&& request,
                     std::function<void(ScriptRunResult&&)> done) override;
     std::size_t runs_of(core::TenantId tenant) override { return calls_->runs_of(tenant); }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -24,6 +25,14 @@ struct PartitionSeat {
     std::string epoch{};          // "7.3": partition and ownership
     std::string front_token{};    // who shows it is the cluster's own front; empty: nobody is
     bool keys_live_here = false;  // partition 0: the cluster's keys and tenants
+    // Where a tenant's events are spread by their keys (cluster.partition_by = "key").
+    struct ByKey {
+        std::size_t partition = 0;
+        std::size_t partitions = 1;
+        std::uint64_t seed = 0;  // the cluster's: by it partitions are found
+        std::string front{};     // IP:PORT of the own node's private listener
+    };
+    std::optional<ByKey> by_key{};
 };
 
 }  // namespace millrace::runtime

@@ -68,7 +68,7 @@ core::Status ServerParts::build_edge() {
     if (seams.seat && !seams.seat->front_token.empty()) {
         front = std::make_unique<identity::TrustedFront>(
             seams.seat->front_token, seams.seat->keys_live_here,
-            replicated_members(*seams.seat, config.cluster.ack), seams.seat->lease_until_ns);
+            replicated_members(*seams.seat, config.cluster.ack), lease());
     }
     keys = std::make_unique<KeyDirectory>(
         KeyDirectory::Deps{&clock, &log, database.get(), registry.get(), &key_ring, front.get()});
@@ -80,6 +80,7 @@ core::Status ServerParts::build_edge() {
     if (!config.tls.cert.empty()) sessions.use(identity::CookieForm::kSecure);
     deps.sessions = &sessions;
     deps.session_ttl_us = config.auth.session_ttl_us;
+    connect_crossing(deps);
     services = std::make_unique<EngineServices>(deps);
     rest = std::make_unique<api::Api>(*services);
     if (auto built = build_authenticator(); !built) return built;

@@ -100,7 +100,7 @@ std::unique_ptr<Lane> ServerParts::make_lane(std::size_t number, const BehindTab
         if (seams.adjust_executors) seams.adjust_executors(set, port);
         return set;
     };
-    if (seams.seat) lane.lease_until_ns = seams.seat->lease_until_ns;
+    lane.lease_until_ns = lease();
     lane.registry = [this] { return registry->snapshot(); };
     lane.registry_version = [this] { return services->registry_version(); };
     for (auto& shard : shards) lane.results.push_back(shard.get());
@@ -136,8 +136,8 @@ core::Status ServerParts::build_lanes() {
         ports.push_back(lane.get());
     }
     // The lanes of both kinds, the scheduler, the orchestrator, the links, and what edges and hub
-    // bring about.
-    const std::size_t senders = lanes.size() + call_lanes.size() + 5;
+    // bring about; and what other partitions bring and take away.
+    const std::size_t senders = lanes.size() + call_lanes.size() + (crossing ? 7 : 5);
     for (auto& shard : shards) shard->connect(all_shards, ports, *feeder, *feeder, senders);
     if (auto built = build_scheduler(); !built) return built;
     if (auto built = build_orchestrator(); !built) return built;

@@ -55,12 +55,12 @@ core::Status ServerParts::complete_subscriptions() {
     };
     const RegistrySnapshotRef all = registry->snapshot();
     all->schedules.for_each([&](const ScheduleRef& schedule) {
-        if (!schedule->executor.empty())
+        if (!schedule->executor.empty() && is_at_home(schedule->tenant))
             complete(schedule->tenant, schedule_subscription_id(schedule->id),
                      schedule_subscription_body(*schedule));
     });
     all->hooks.for_each([&](const HookRef& hook) {
-        if (hook->told())
+        if (hook->told() && is_at_home(hook->tenant))
             complete(hook->tenant, hook_subscription_id(hook->id), hook_subscription_body(*hook));
     });
     return {};
@@ -71,7 +71,7 @@ core::Status ServerParts::complete_subscriptions() {
 core::Status ServerParts::sweep_subscriptions() {
     std::vector<Orphan> orphans;
     const auto look = [&](const SubscriptionRef& one) {
-        if (one->closing != Closing::kNo) return;
+        if (one->closing != Closing::kNo || !is_at_home(one->tenant)) return;
         const std::string_view id = one->id;
         if (made_for_schedule(*one)) {
             const std::string_view of = id.substr(kScheduleOwn.size());

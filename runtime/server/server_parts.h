@@ -32,11 +32,13 @@
 #include "runtime/links/link_agent.h"
 #include "runtime/lua/lua_watchdog.h"
 #include "runtime/orchestrator/orchestrator.h"
+#include "runtime/registry/copied_rows.h"
 #include "runtime/registry/registry.h"
 #include "runtime/registry/registry_rows.h"
 #include "runtime/registry/schema_book.h"
 #include "runtime/registry/sealed_rows.h"
 #include "runtime/registry/source_book.h"
+#include "runtime/registry/spread_rows.h"
 #include "runtime/registry/state_book.h"
 #include "runtime/replay/shadow_lane.h"
 #include "runtime/scheduler/scheduler.h"
@@ -48,6 +50,7 @@
 #include "runtime/server/memory_watch.h"
 #include "runtime/server/partition_seat.h"
 #include "runtime/server/server.h"
+#include "runtime/server/server_crossing.h"
 #include "runtime/server/shard.h"
 #include "runtime/server/sideline.h"
 #include "runtime/server/space_watch.h"
@@ -134,6 +137,9 @@ public:
     std::unique_ptr<store::Database> database;
     std::unique_ptr<store::LogWriter> writer;
     std::unique_ptr<StoreRegistryRows> registry_rows;
+    // Of a partition that holds a part of every tenant's events; none, null: it is no such.
+    std::optional<SpreadRule> spread_rule;
+    std::unique_ptr<SpreadRegistryRows> spread_rows;
     std::unique_ptr<SealedRegistryRows> sealed_rows;
     std::unique_ptr<Registry> registry;
     SourceBook sources;
@@ -170,6 +176,7 @@ public:
     std::unique_ptr<RetentionChore> retention;
     std::unique_ptr<SpaceWatch> space_watch;
     std::unique_ptr<MemoryWatch> memory_watch;
+    std::unique_ptr<CrossingParts> crossing;  // likewise
     std::unique_ptr<EngineServices> services;
     std::unique_ptr<api::Api> rest;
     identity::KeyRing key_ring;
@@ -223,6 +230,18 @@ private:
     void add_chores();
     core::Status build_feeder();
     std::size_t tell_security();
+    // server_crossing.cc
+    core::Status build_crossing();
+    void connect_crossing(EngineServices::Deps& deps);
+    void build_follower(const PartitionSeat::ByKey& seat);
+    void bound_to_partition(Registry::Options& options) const;
+    bool is_at_home(core::TenantId tenant) const;
+    // Until when deliveries may begin; null: for ever.
+    const std::atomic<std::int64_t>* lease() const;
+    core::Status take_copies_of(std::size_t home, SpreadRows&& rows, bool whole,
+                                std::uint64_t revision);
+    bool pause_at_home(core::TenantId tenant, const std::string& subscription_id);
+    void cross(const api::ApiRequest& request, const api::Respond& respond);
     core::Status settle_own_subscriptions();
     core::Status complete_subscriptions();
     core::Status sweep_subscriptions();

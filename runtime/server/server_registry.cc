@@ -30,6 +30,7 @@ core::Status ServerParts::open_registry() {
             matcher::Matcher::Options{.background_thread = false, .samples = false});
         return trial.add(core::SubscriptionId(1), core::TenantId(0), spec);
     };
+    bound_to_partition(options);
     if (auto sealed = open_seal(); !sealed) return sealed;
     RegistryRows& rows = sealed_rows ? static_cast<RegistryRows&>(*sealed_rows) : *registry_rows;
     if (auto taken = take_over_earlier_workflows(rows, clock); !taken) return taken;
@@ -55,7 +56,7 @@ core::Status ServerParts::open_registry() {
     });
     if (!matcher->load(items)) load_one_by_one(*snapshot);
     matcher->publish();
-    return {};
+    return build_crossing();
 }
 
 // One that the matcher does not take any more must not keep the others out.

@@ -66,6 +66,7 @@ core::Status ServerParts::build_shards() {
         shard.matcher_reader = matcher->register_reader();
         shard.verifier = verifier.get();
         shard.behind = &behind;
+        if (crossing) shard.crossing = crossing->split.get();
         shard.registry_revision = [this] { return registry->version(); };
         shards.push_back(std::make_unique<Shard>(std::move(shard)));
     }

@@ -75,6 +75,11 @@ core::Status ServerParts::open_store() {
                       core::Error(core::ErrorCode::kInternal, row.reason));
     });
     registry_rows = std::make_unique<StoreRegistryRows>(*database, set_aside);
+    if (seams.seat && seams.seat->by_key) {
+        const PartitionSeat::ByKey& seat = *seams.seat->by_key;
+        spread_rule.emplace(seat.partition, seat.partitions, seat.seed);
+        spread_rows = std::make_unique<SpreadRegistryRows>(*registry_rows, *spread_rule);
+    }
     if (auto told = tell_losses(); !told) return told;
     store::LogWriter::Options writer_options;
     writer_options.producers = shard_count;
@@ -110,7 +115,8 @@ core::Status ServerParts::open_seal() {
                     ? read_seal_keys(config.data.dir + "/secrets.key", MissingKey::kMake)
                     : read_seal_keys(secrets.key_file, MissingKey::kRefuse);
     if (!read) return core::fail(std::move(read.error()));
-    sealed_rows = std::make_unique<SealedRegistryRows>(*registry_rows, clock, std::move(*read));
+    RegistryRows& beneath = spread_rows ? static_cast<RegistryRows&>(*spread_rows) : *registry_rows;
+    sealed_rows = std::make_unique<SealedRegistryRows>(beneath, clock, std::move(*read));
     return {};
 }
 

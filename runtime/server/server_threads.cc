@@ -51,6 +51,7 @@ void ServerParts::start_threads() {
     if (links) links_thread = run(*links);
     if (link_scripts) link_scripts_thread = run(*link_scripts, Priority::kLong);
     if (forwarder) forwarder_thread = run(*forwarder);
+    if (crossing) crossing->thread = run(*crossing->agent);
     if (exporter) exporter_thread = run(*exporter, Priority::kChores);
     sideline_thread = run(sideline, Priority::kChores);
     haul_thread = run(haul, Priority::kChores);
@@ -82,6 +83,7 @@ void ServerParts::stop_threads() {
     link_scripts_thread.reset();
     links_thread.reset();
     forwarder_thread.reset();
+    if (crossing) crossing->thread.reset();
     lane_threads.clear();
     services->store_runs();
     stop_telemetry();
@@ -119,6 +121,7 @@ bool ServerParts::drain(const std::function<bool()>& hurry, const std::function<
     scheduler->stop_firing();
     if (links) links->stop_reading();
     if (forwarder) forwarder->stop_sending();
+    if (crossing) crossing->agent->stop_sending();
     orchestrator->stop_taking();
     feeder->stop_feeding();
     for (auto& shard : shards) shard->post([](Shard& s) { s.stop_dispatch(); });

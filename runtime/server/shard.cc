@@ -402,6 +402,10 @@ bool Shard::take_result(std::uint32_t lane, std::unique_ptr<LaneResult>& result)
 std::size_t Shard::read_results() {
     std::size_t read = 0;
     for (std::size_t lane = 0; lane < results_.size(); ++lane) {
+        // Until some of it has gone; the last two are those by whom it goes, and by whom others'
+        // comes.
+        if (deps_.crossing && lane + 2 < results_.size() && deps_.crossing->outbox().full())
+            continue;
         for (std::size_t i = 0; i < kResultsPerCycle; ++i) {
             std::unique_ptr<LaneResult> result;
             if (result_waits_[lane] || !results_[lane]->try_pop(result)) break;
@@ -465,6 +469,8 @@ void Shard::tell_counted(const IngestRequest& request, LaneResult& result) {
 }
 
 void Shard::take_lane_result(std::unique_ptr<LaneResult> result) {
+    if (deps_.crossing && result->emitted)
+        metrics_.emitted.add(deps_.crossing->split(*result, deps_.clock->wall_us()));
     if (!result->emitted) {
         commit_lane_result(*result);
         return;

@@ -19,6 +19,7 @@
 #include "io/line_server.h"
 #include "io/reactor.h"
 #include "io/tls/tls_context.h"
+#include "runtime/crossing/crossing_split.h"
 #include "runtime/delivery/lane.h"
 #include "runtime/edge/edge_http.h"
 #include "runtime/edge/edge_lines.h"
@@ -113,6 +114,8 @@ public:
         MatchVerifier* verifier = nullptr;  // may be null
         BehindTable* behind = nullptr;
         std::function<std::uint64_t()> registry_revision{};
+        // What handlers make for other partitions; null: there are none.
+        crossing::CrossingSplit* crossing = nullptr;
     };
     explicit Shard(Deps deps);
     ~Shard() override;

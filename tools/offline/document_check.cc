@@ -4,11 +4,14 @@
 #include "core/json_validate.h"
 #include "core/limits.h"
 #include "core/random.h"
+#include "runtime/crossing/crossing_event.h"
+#include "runtime/crossing/outbox.h"
 #include "runtime/delivery/run_history.h"
 #include "runtime/registry/earlier_workflows.h"
 #include "runtime/registry/overlaid_rows.h"
 #include "runtime/registry/registry.h"
 #include "runtime/registry/sealed_rows.h"
+#include "runtime/registry/spread_rows.h"
 #include "runtime/replay/replay_document.h"
 #include "store/database.h"
 #include "store/rows/audit_log.h"
@@ -29,6 +32,28 @@ core::Status check_replays(store::Database& database, runtime::SetAside& aside) 
             aside.add(runtime::kReplayKind, document.id, read.error());
     }
     return {};
+}
+
+// Of a partition that holds a part of every tenant's events: what is on its way to others, and what
+// others have still to be told of.
+core::Status check_crossing(store::Database& database, runtime::SetAside& aside) {
+    auto read = database.registry().each(
+        runtime::crossing::kCrossingKind, [&aside](const store::RegistryDocumentView& row) {
+            const auto events = runtime::crossing::read_crossing(row.json);
+            if (!events)
+                aside.add(runtime::crossing::kCrossingKind, row.id, events.error());
+            else if (events->size() != 1 || runtime::crossing::serial_of(row.id) == 0)
+                aside.add(runtime::crossing::kCrossingKind, row.id,
+                          core::Error(core::ErrorCode::kInternal, "it is no event on its way"));
+        });
+    if (!read) return read;
+    return database.registry().each(
+        runtime::kSpreadKind, [&aside](const store::RegistryDocumentView& row) {
+            if (!runtime::reads_as_spread_note(row.json))
+                aside.add(
+                    runtime::kSpreadKind, row.id,
+                    core::Error(core::ErrorCode::kInternal, "what was changed does not read"));
+        });
 }
 
 core::Status check_audit(store::Database& database, runtime::SetAside& aside) {
@@ -76,6 +101,7 @@ core::Result<UnreadableDocuments> check_documents(const std::string& folder) {
     if (auto read = check_replays(**database, aside); !read) return core::fail(read.error());
     if (auto read = runtime::RunHistory(**database).load(aside); !read)
         return core::fail(read.error());
+    if (auto read = check_crossing(**database, aside); !read) return core::fail(read.error());
     if (auto read = check_audit(**database, aside); !read) return core::fail(read.error());
     return UnreadableDocuments{aside.count(), aside.rows()};
 }

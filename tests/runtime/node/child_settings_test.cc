@@ -55,6 +55,8 @@ TEST(ChildSettings, TheLineIsOneLineOfJson) {
     settings.nats.resize(2);
     Meta meta;
     meta.hash_seed = 18'446'744'073'709'551'615u;
+    meta.partition_by = "key";
+    settings.advertise = *io::Address::parse("10.0.0.5:7080");
     meta.lists = {{"a", "b"}};
     meta.members = {{"a", "10.0.0.5:7080", "x"}, {"b", "10.0.0.6:7080", "y"}};
     const std::string line = child_settings_line(config, settings, meta, 0);
@@ -67,6 +69,10 @@ TEST(ChildSettings, TheLineIsOneLineOfJson) {
     std::int64_t number = 0;
     EXPECT_TRUE(root->find("hashSeed", member) && member.get(text));
     EXPECT_EQ(text, "18446744073709551615");
+    EXPECT_TRUE(root->find("partitionBy", member) && member.get(text));
+    EXPECT_EQ(text, "key");
+    EXPECT_TRUE(root->find("front", member) && member.get(text));
+    EXPECT_EQ(text, "10.0.0.5:7080");
     EXPECT_TRUE(root->find("natsReplicas", member) && member.get(number));
     EXPECT_EQ(number, 2);
     EXPECT_TRUE(root->find("peers", member));
