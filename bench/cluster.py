@@ -7,6 +7,7 @@ at another node than the next; the tenants' partitions are wherever the cluster 
 on to another node. Clients, nodes and nats-servers share the machine.
 
     bench/cluster.py [--seconds 8] [--tenants 4] [--connections 2] [--partitions 6] [--batch 1000]
+                     [--partition-by tenant|key]
 """
 import argparse
 import json
@@ -62,6 +63,8 @@ def main():
     parser.add_argument("--partitions", type=int, default=6)
     parser.add_argument("--replicas", type=int, default=2)
     parser.add_argument("--batch", type=int, default=1000)
+    parser.add_argument("--partition-by", choices=["tenant", "key"], default="tenant",
+                        help="key: each node cuts every batch up for all partitions")
     options = parser.parse_args()
     server = harness.Server(["--set", "auth.query_keys=all"], shards=1).start()
     try:
@@ -73,6 +76,7 @@ def main():
     finally:
         server.close()
     cluster = cluster_nodes.Cluster(partitions=options.partitions, replicas=options.replicas,
+                                    partition_by=options.partition_by,
                                     more=["--set", "auth.query_keys=all"])
     try:
         cluster.start().init()

@@ -679,7 +679,8 @@ constexpr ConfigKey kKeys[] = {
      .type = T::kText,
      .member = kAt<&Config::cluster, &ClusterConfig::partition_by>,
      .doc = "What decides the partition, to be said by whoever makes a cluster: tenant = all of a "
-            "tenant lives in one partition, where everything is as on one node"},
+            "tenant lives in one partition, where everything is as on one node; key = a tenant's "
+            "events live where their partitionKey hashes, kv and order are each partition's"},
     {.name = "cluster.replicas",
      .part = "cluster.replicas",
      .type = T::kInteger,

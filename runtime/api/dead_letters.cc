@@ -6,6 +6,7 @@
 #include "runtime/api/event_view.h"
 #include "runtime/api/handlers.h"
 #include "runtime/api/letter_pattern.h"
+#include "runtime/api/list_places.h"
 #include "runtime/event/misfit.h"
 #include "store/log/log_reader.h"
 #include "store/rows/row_batch.h"
@@ -168,6 +169,7 @@ struct Listing {
     LetterPattern pattern;
     store::DeadLetterQuery query;
     bool bounded = false;  // the key's patterns leave some out
+    std::unique_ptr<ListPlaces> places;
 
     // Many may have to be looked at for each that is found.
     bool selects() const {
@@ -180,6 +182,7 @@ core::Result<std::shared_ptr<const Listing>> read_listing(const Call& call) {
     auto range = call.list_range();
     if (!range) return core::fail(std::move(range.error()));
     auto listing = std::make_shared<Listing>();
+    listing->places = std::make_unique<ListPlaces>(call.request);
     listing->subscription_id = call.text("subscriptionId");
     listing->script_id = call.text("scriptId");
     auto pattern = LetterPattern::parse(std::string(call.text("pattern")));
@@ -202,6 +205,7 @@ core::Result<std::shared_ptr<const Listing>> read_listing(const Call& call) {
 }
 
 ApiResponse list(const Listing& listing, Services& services) {
+    ListPlaces& places = *listing.places;
     const auto view = services.view_redrives();
     auto page = services.database().dead_letters().list(listing.query);
     if (!page) return error_response(page.error());
@@ -211,10 +215,21 @@ ApiResponse list(const Listing& listing, Services& services) {
         const auto edit = find_letter_edit(services.database(), row.key);
         if (!edit) return error_response(edit.error());
         append_dead_letter(body.json(), services, row, *edit);
-        if (body.bytes() >= kPageBytes && i + 1 < page->rows.size())
-            return body.finish(store::DeadLetters::cursor_at(page->rows[i + 1].row.key));
+        const bool last = i + 1 == page->rows.size();
+        if (places.wanted()) {
+            places.begin_at(store::DeadLetters::cursor_at(row.key));
+            places.add(
+                row.key.created_at_us,
+                last ? page->next : store::DeadLetters::cursor_at(page->rows[i + 1].row.key));
+        }
+        if (body.bytes() < kPageBytes || last) continue;
+        ApiResponse cut = body.finish(store::DeadLetters::cursor_at(page->rows[i + 1].row.key));
+        places.append_to(cut);
+        return cut;
     }
-    return body.finish(page->next);
+    ApiResponse whole = body.finish(page->next);
+    places.append_to(whole);
+    return whole;
 }
 
 // A redrive is refused while nothing is delivered to whoever it is for.

@@ -2,9 +2,11 @@
 #include "runtime/api/event_lookup.h"
 #include "runtime/api/event_view.h"
 #include "runtime/api/handlers.h"
+#include "runtime/api/list_places.h"
 #include "runtime/event/event_filter.h"
 #include "store/log/event_search.h"
 #include "store/log/log_reader.h"
+#include "store/rows/page_cursor.h"
 
 #include <memory>
 #include <utility>
@@ -50,6 +52,7 @@ struct Listing {
     std::string cursor;
     store::EventQuery query;
     core::Result<store::EventPage> page;
+    std::unique_ptr<ListPlaces> places;
     bool counting = false;  // ?count=1: how many there are, instead of them
     std::uint64_t counted = 0;
 };
@@ -73,6 +76,7 @@ core::Result<bool> counting_of(const Call& call) {
 
 core::Result<std::shared_ptr<Listing>> read_listing(Call& call) {
     auto listing = std::make_shared<Listing>();
+    listing->places = std::make_unique<ListPlaces>(call.request);
     const auto shape = shape_of(call);
     if (!shape) return core::fail(shape.error());
     listing->shape = *shape;
@@ -128,6 +132,16 @@ core::Result<std::shared_ptr<Listing>> read_listing(Call& call) {
     return listing;
 }
 
+// A cursor of a log that is one shard, as a partition's is.
+void add_place(const Listing& listing, const store::StoredEvent& event) {
+    const bool newest = listing.query.order == store::SearchOrder::kNewestFirst;
+    const std::uint64_t offset = event.position.offset.value;
+    const char kind = newest ? 'n' : 'o';
+    listing.places->begin_at(store::encode_cursor_numbers(kind, {newest ? offset + 1 : offset}));
+    listing.places->add(event.received_at_us,
+                        store::encode_cursor_numbers(kind, {newest ? offset : offset + 1}));
+}
+
 ApiResponse listing_response(const Listing& listing, const store::Hasher& hasher) {
     if (!listing.page) return error_response(listing.page.error());
     if (listing.counting) {
@@ -146,9 +160,12 @@ ApiResponse listing_response(const Listing& listing, const store::Hasher& hasher
         text.clear();
         append_shaped(text, listing.shape, owned.event, hasher);
         body.json().raw(text);
+        if (listing.places->wanted()) add_place(listing, owned.event);
     }
-    return body.finish_search(listing.page->next, listing.page->events_seen,
-                              listing.page->searched);
+    ApiResponse response =
+        body.finish_search(listing.page->next, listing.page->events_seen, listing.page->searched);
+    listing.places->append_to(response);
+    return response;
 }
 
 // Anew, not behind what was found at once: one that waits holds no page.

@@ -3,7 +3,9 @@
 #include "runtime/api/event_view.h"
 #include "runtime/api/execution_view.h"
 #include "runtime/api/handlers.h"
+#include "runtime/api/list_places.h"
 #include "store/rows/executions.h"
+#include "store/rows/page_cursor.h"
 
 #include <deque>
 #include <memory>
@@ -98,13 +100,15 @@ public:
     static constexpr std::size_t kBlocksLookedUp = 1;  // and each event's pattern with them
 
     ExecutionList(Services& services, store::ExecutionQuery&& query, RunFilter&& runs,
-                  ListCursor&& cursor, std::vector<SourceChoice>&& other_sources, std::size_t limit)
+                  ListCursor&& cursor, std::vector<SourceChoice>&& other_sources, std::size_t limit,
+                  const ApiRequest& request)
         : services_(services),
           query_(std::move(query)),
           filter_(std::move(runs)),
           cursor_(std::move(cursor)),
           other_sources_(std::move(other_sources)),
-          limit_(limit) {
+          limit_(limit),
+          places_(request) {
         query_.blocks_max = query_.accept ? kBlocksLookedUp : kBlocksPerStep;
         query_.tenant = filter_.tenant;
     }
@@ -134,6 +138,7 @@ public:
         response.body.pop_back();
         append_other_sources(response.body, other_sources_);
         response.body += '}';
+        places_.append_to(response);
         return response;
     }
 
@@ -155,6 +160,7 @@ private:
         for (const store::Execution& execution : page->executions) {
             append_execution(body_.json(), services_, execution,
                              event_id_at(services_, execution.delivery.position));
+            if (places_.wanted()) add_place(execution);
         }
         count_ += page->executions.size();
         cursor_.deliveries = std::move(page->next);
@@ -162,12 +168,28 @@ private:
         return !page->stalled;
     }
 
+    // Cursors of a log that is one shard, as a partition's is.
+    void add_place(const store::Execution& execution) {
+        ListCursor cursor = cursor_;
+        const std::uint64_t offset = execution.delivery.position.offset.value;
+        const std::uint64_t subscription = execution.delivery.subscription.value;
+        cursor.deliveries = store::encode_cursor_numbers('e', {offset, subscription + 1});
+        places_.begin_at(encode_key_cursor(cursor.write()));
+        cursor.deliveries = store::encode_cursor_numbers('e', {offset, subscription});
+        places_.add(execution.attempts.front().started_at_us, encode_key_cursor(cursor.write()));
+    }
+
     core::Status add_run() {
+        const std::string before = places_.wanted() ? encode_key_cursor(cursor_.write()) : "";
         const RunSummary& run = runs()[--at_];
         auto text = services_.run_history().document(filter_.tenant, run.id);
         if (!text) return core::fail(std::move(text.error()));
         if (!text->empty()) body_.json().raw(*text);
         cursor_.run_below = run.id;
+        if (places_.wanted() && !text->empty()) {
+            places_.begin_at(before);
+            places_.add(run.started_at_us, encode_key_cursor(cursor_.write()));
+        }
         skip_unwanted();
         return {};
     }
@@ -178,6 +200,7 @@ private:
     ListCursor cursor_;
     const std::vector<SourceChoice> other_sources_;  // of the event that is asked for
     const std::size_t limit_;
+    ListPlaces places_;
     ListBody body_;
     std::size_t count_ = 0;
     std::size_t at_ = 0;  // runs below this index are still to come
@@ -227,7 +250,7 @@ core::Result<std::shared_ptr<ExecutionList>> read_list(Call& call) {
     }
     return std::make_shared<ExecutionList>(call.services, std::move(query), std::move(runs),
                                            std::move(cursor), std::move(other_sources),
-                                           range->limit);
+                                           range->limit, call.request);
 }
 
 void go_on(const std::shared_ptr<ExecutionList>& list, const Respond& respond) {

@@ -12,9 +12,13 @@ namespace {
 constexpr std::array<std::string_view, 10> kOfTheConnection = {
     "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "TE",
     "Trailer",    "Upgrade",    "Content-Length",   "Content-Encoding",  "Expect"};
-constexpr std::array<std::string_view, 5> kOfFronts = {
-    identity::kFrontTokenHeader, identity::kFrontPrincipalHeader, identity::kFrontPeerHeader,
-    identity::kFrontAnswerHeader, "Millrace-Partition"};
+constexpr std::array<std::string_view, 7> kOfFronts = {identity::kFrontTokenHeader,
+                                                       identity::kFrontPrincipalHeader,
+                                                       identity::kFrontPeerHeader,
+                                                       identity::kFrontAnswerHeader,
+                                                       "Millrace-Partition",
+                                                       "Millrace-Relay",
+                                                       "Millrace-Places"};
 
 template <std::size_t N>
 bool is_any_of(std::string_view name, const std::array<std::string_view, N>& names) {
@@ -70,6 +74,31 @@ std::string forward_head(const ForwardHead& head) {
         head.method == io::Method::kPut || head.method == io::Method::kPatch)
         out.append("Content-Length: ").append(std::to_string(head.body_bytes)).append("\r\n");
     out.append("\r\n");
+    return out;
+}
+
+std::optional<std::string> parameter_of(std::string_view target, std::string_view name) {
+    const std::size_t mark = target.find('?');
+    if (mark == std::string_view::npos) return {};
+    std::string_view query = target.substr(mark + 1);
+    while (!query.empty()) {
+        const std::size_t end = query.find('&');
+        const std::string_view pair = query.substr(0, end);
+        query.remove_prefix(end == std::string_view::npos ? query.size() : end + 1);
+        const std::size_t equals = std::min(pair.find('='), pair.size());
+        if (pair.substr(0, equals) != name) continue;
+        std::string value;
+        const std::string_view raw = pair.substr(std::min(equals + 1, pair.size()));
+        if (!io::percent_decode(raw, io::PlusIsSpace::kYes, value)) return {};
+        return value;
+    }
+    return {};
+}
+
+std::string with_parameter(std::string_view target, std::string_view name, std::string_view value) {
+    std::string out(target);
+    out += target.find('?') == std::string_view::npos ? '?' : '&';
+    out.append(name).append("=").append(value);
     return out;
 }
 

@@ -6,6 +6,7 @@
 #include "io/http_types.h"
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -31,6 +32,10 @@ struct ForwardHead {
 };
 std::string forward_head(const ForwardHead& head);
 
+// A parameter's value, decoded; nothing: it is not there, or does not read.
+std::optional<std::string> parameter_of(std::string_view target, std::string_view name);
+// The query with this parameter at its end; the value needs no escapes.
+std::string with_parameter(std::string_view target, std::string_view name, std::string_view value);
 // The query without this parameter.
 std::string without_parameter(std::string_view target, std::string_view name);
 

@@ -1,5 +1,7 @@
 #include "runtime/node/front.h"
 
+#include "core/crypto/random_bits.h"
+#include "core/hex.h"
 #include "io/error_body.h"
 #include "io/http_head.h"
 #include "io/tls/tls_service.h"
@@ -27,6 +29,22 @@ core::Error maybe_taken() {
                        "anything else")
         .retry_after(1);
 }
+
+// No two fronts, and no two starts of one, make the same ids.
+std::string id_prefix() {
+    std::string prefix = "fr_";
+    core::append_hex_of(prefix, core::crypto::random_bytes(8));
+    return prefix + "_";
+}
+
+// Sessions are where the keys are, and nowhere else.
+bool changes_documents(const Passage& passage) {
+    return !is_repeatable(passage.method) && !passage.path.starts_with("/v2/session") &&
+           !passage.path.starts_with("/v2/portal");
+}
+
+// What partitions have parts of, where events live by their keys.
+bool is_spread(Belongs to) { return to == Belongs::kTenant || to == Belongs::kLook; }
 
 // The two listeners number their connections each for itself.
 std::uint64_t stream_key(io::StreamToken stream, bool is_private) {
@@ -96,16 +114,20 @@ Front::Front(const core::Config& config, const NodeSettings& settings, Deps deps
       deps_(deps),
       query_keys_(query_keys_of(config.auth)),
       own_principal_(cluster_principal()),
-      tickets_(*deps.clock) {}
+      tickets_(*deps.clock),
+      ids_(id_prefix()),
+      event_bytes_max_(static_cast<std::size_t>(config.events.event_bytes_max)),
+      entries_max_(static_cast<std::size_t>(config.events.batch_events_max)) {}
 
 Front::~Front() {
     if (!client_) return;
-    for (auto& [id, passage] : passages_) client_->cancel(*passage);
+    for (auto& [id, passage] : passages_) passage->closed();
     for (auto& [shown, judging] : judgings_) client_->cancel(*judging);
     for (auto& [name, making] : makings_) client_->cancel(*making);
     for (auto& [id, asked] : metrics_) {
         for (auto& one : asked) client_->cancel(*one);
     }
+    gatherer_.cancel_all();
     // Their last callbacks find everything of ours in its place.
     public_.reset();
     private_.reset();
@@ -223,6 +245,10 @@ std::size_t Front::do_work() {
     }
     spread_changes(now_ns);
     if (!judgings_.empty()) give_up_judgings(now_ns);
+    if (changed || now_ns - gathered_ns_ >= kAgainNs) {
+        gathered_ns_ = now_ns;
+        gatherer_.look();
+    }
     if (now_ns - events_looked_ns_ >= kSpreadNs) {
         give_up_events(now_ns);
         give_up_metrics(now_ns);
@@ -240,21 +266,25 @@ std::size_t Front::do_work() {
     ended_judgings_.clear();
     ended_makings_.clear();
     ended_metrics_.clear();
+    gatherer_.sweep();
+    ended_merges_.clear();
     return done + tasks.size() + (changed ? 1 : 0);
 }
 
 void Front::wait(std::int64_t timeout_us) {
-    const bool waits = !held_.empty() || !judgings_.empty();
+    const bool waits = !held_.empty() || !judgings_.empty() || !gatherer_.idle();
     reactor_->poll(waits ? std::min(timeout_us, kAgainNs / 1000) : timeout_us);
 }
 
 // Whoever has lost a partition answers nothing any more: what waits for it is not left to hang.
 void Front::follow(const Routing& before) {
+    std::vector<StreamPart*> cut_streams;
     for (std::size_t p = 0; p < before.targets.size(); ++p) {
         const bool stays =
             p < routing_->targets.size() && routing_->targets[p] == before.targets[p];
         if (stays || before.targets[p].where == Target::Where::kNowhere) continue;
         client_->forget(before.targets[p].address);
+        gatherer_.lost(p);
         std::vector<TenantMaking*> half_made;
         for (auto& [name, making] : makings_) {
             if (making->under_way() && (p == 0 || making->partition == p))
@@ -274,9 +304,17 @@ void Front::follow(const Routing& before) {
             client_->cancel(*one);
             one->failed(io::HttpExchange::Failure::kUnknown, "its owner is another one");
         }
+        for (auto& [id, passage] : passages_) {
+            if (!passage->merge || passage->merge->is_over()) continue;
+            StreamPart& part = *passage->merge->parts()[p];
+            if (!part.under_way()) continue;
+            client_->cancel(part);
+            cut_streams.push_back(&part);
+        }
         std::vector<Passage*> lost;
         for (auto& [id, passage] : passages_) {
-            if (passage->partition == p && passage->under_way() && !passage->is_private)
+            if (passage->partition == p && passage->under_way() &&
+                (!passage->is_private || passage->goes_on))
                 lost.push_back(passage.get());
         }
         for (Passage* passage : lost) {
@@ -284,12 +322,22 @@ void Front::follow(const Routing& before) {
             passage->failed(io::HttpExchange::Failure::kUnknown, "its owner is another one");
         }
     }
+    for (StreamPart* part : cut_streams)
+        part->failed(io::HttpExchange::Failure::kUnknown, "its owner is another one");
 }
 
 // ---- on its way
 
 void Front::go_on(Passage& passage) {
-    if (passage.route.to == Belongs::kKeys) return pass_to(passage, 0, {});
+    if (routing_->by_key && passage.route.to == Belongs::kEdge) {
+        return answer(passage,
+                      core::Error(core::ErrorCode::kNotSupported,
+                                  "edges are not there with cluster.partition_by = \"key\""));
+    }
+    if (passage.route.to == Belongs::kKeys) {
+        passage.follows = routing_->by_key && changes_documents(passage);
+        return pass_to(passage, 0, {});
+    }
     if (passage.route.to == Belongs::kEdge) {
         const std::size_t count = routing_->targets.size();
         return pass_to(passage, partition_of(passage.query_tenant, routing_->hash_seed, count), {});
@@ -306,11 +354,12 @@ void Front::go_on(Passage& passage) {
         tenant = passage.query_tenant.empty() ? "default" : std::string_view(passage.query_tenant);
     }
     if (passage.route.to == Belongs::kNode) return answer_cluster(passage);
+    if (!passage.route.tenant.empty()) tenant = passage.route.tenant;
+    const std::size_t home = partition_of(tenant, routing_->hash_seed, routing_->targets.size());
+    if (routing_->by_key && is_spread(passage.route.to)) return go_by_key(passage, home);
     const bool named = passage.route.to == Belongs::kNamed || !passage.query_partition.empty();
     if (named) return pass_to_named(passage);
-    if (!passage.route.tenant.empty()) tenant = passage.route.tenant;
-    pass_to(passage, partition_of(tenant, routing_->hash_seed, routing_->targets.size()),
-            who.principal);
+    pass_to(passage, home, who.principal);
 }
 
 // Of a partition as a whole, which is the business of tenant default; but what changed of a
@@ -413,7 +462,8 @@ void Front::give_up_events(std::int64_t now_ns) {
 void Front::passed(Passage& passage) {
     if (passage.route.to == Belongs::kKeys && !is_repeatable(passage.method)) {
         judged_.clear();
-        if (!passage.route.tenant.empty()) changed_tenants_.emplace(passage.route.tenant);
+        if (!routing_->by_key && !passage.route.tenant.empty())
+            changed_tenants_.emplace(passage.route.tenant);
     }
     finish(passage);
 }
@@ -473,7 +523,7 @@ void Front::answer_text(Passage& passage, int status, std::string_view type,
 }
 
 void Front::finish(Passage& passage) {
-    if (passage.under_way()) client_->cancel(passage);
+    passage.closed();
     if (passage.streams()) streams_.erase(stream_key(passage.stream(), passage.is_private));
     const auto found = passages_.find(passage.id());
     if (found == passages_.end()) return;

@@ -24,6 +24,7 @@
 #include "runtime/identity/credentials.h"
 #include "runtime/identity/local_policy.h"
 #include "runtime/node/front_routes.h"
+#include "runtime/node/gatherer.h"
 #include "runtime/node/grpc_refusal.h"
 #include "runtime/node/judged.h"
 #include "runtime/node/node_settings.h"
@@ -45,6 +46,10 @@
 namespace millrace::runtime::node {
 
 inline constexpr std::string_view kPartitionHeader = "Millrace-Partition";
+// From a partition's process to its own node: pass it on, wherever the owner is.
+inline constexpr std::string_view kRelayHeader = "Millrace-Relay";
+// Of a list or a stream: with the places of what is in it (runtime/api/list_places.h).
+inline constexpr std::string_view kPlacesHeader = "Millrace-Places";
 
 core::Error no_owner(std::size_t partition);
 
@@ -53,7 +58,7 @@ struct FrontFigures {
         repeated{0}, unknown{0};
 };
 
-class Front final : public core::Agent, public PassageHost {
+class Front final : public core::Agent, public PassageHost, public GatherHost {
 public:
     static constexpr std::int64_t kHoldNs = 2'000'000'000;
     static constexpr std::int64_t kAgainNs = 20'000'000;
@@ -62,6 +67,8 @@ public:
     static constexpr std::size_t kMetricsAskedMax = 16;  // collectors at once
     static constexpr std::int64_t kMetricsNs = 3'000'000'000;
     static constexpr std::int64_t kSpreadNs = 500'000'000;
+    static constexpr std::int64_t kFollowNs = 4'000'000'000;
+    static constexpr std::int64_t kGatherNs = 30'000'000'000;
     static constexpr std::int64_t kJudgeNs = 1'000'000'000;
     static constexpr std::size_t kHeldMax = 4096;
     static constexpr std::size_t kHeldBytesMax = 64u << 20;
@@ -138,7 +145,33 @@ private:
     void metrics_came(MetricsAsking& asking) override;
     void give_up_metrics(std::int64_t now_ns);
 
+    // ---- where events live by their keys (front_key.cc)
+    void go_by_key(Passage& passage, std::size_t home);
+    void pass_to_one(Passage& passage);
+    void take_events(Passage& passage, std::size_t home);
+    void split_events(Passage& passage, SplitPlan&& plan);
+    void ask_page(Passage& passage);
+    void ask_all(Passage& passage, Gathering::What what);
+    void add_parts(Gathering& whole, std::string_view target);
+    void open_streams(Passage& passage);
+    void stream_refused(Passage& passage, StreamPart& part);
+    void follow_up(Passage& passage);
+    void make_known(std::size_t partition, std::uint64_t passage, std::uint64_t gathering);
+    void tell_events(Passage& passage, const Gathering& whole);
+    void tell_found(Passage& passage, const Gathering& whole);
+    void tell_page(Passage& passage, const Gathering& whole);
+    void tell_followed(Passage& passage, const Gathering& whole);
+    std::unique_ptr<Gathering> new_gathering(Gathering::What what, const Passage& passage) const;
+
+    // ---- GatherHost
+    const Routing& routing() const override { return *routing_; }
+    std::int64_t now_ns() const override { return deps_.clock->monotonic_ns(); }
+    std::string head_of(const Gathering& whole, const Part& part) const override;
+    void gathered(Gathering& whole) override;
+    void tenant_unknown(Gathering& whole, Part& part) override;
+
     // ---- PassageHost
+    bool holds(Passage& passage) override;
     void passed(Passage& passage) override;
     void cut(Passage& passage, io::HttpExchange::Failure how) override;
     void not_here(Passage& passage) override { hold(passage); }
@@ -179,6 +212,11 @@ private:
     std::vector<std::vector<std::unique_ptr<MetricsAsking>>> ended_metrics_;
     // To passages, by listener, connection and request.
     std::unordered_map<std::uint64_t, std::uint64_t> streams_;
+    Gatherer gatherer_{*this};
+    EntrySplit split_;
+    IdMaker ids_;
+    const std::size_t event_bytes_max_, entries_max_;
+    std::int64_t gathered_ns_ = 0;
     std::uint64_t next_passage_ = 1;
     std::deque<std::uint64_t> held_;
     std::size_t held_bytes_ = 0;
@@ -186,6 +224,7 @@ private:
     std::set<std::string> changed_tenants_;
     std::int64_t spread_ns_ = 0;
     std::int64_t events_looked_ns_ = 0;
+    std::vector<std::unique_ptr<StreamMerge>> ended_merges_;
     std::vector<std::unique_ptr<Passage>> ended_;  // freed when nothing of them is on the stack
     std::vector<std::unique_ptr<Judging>> ended_judgings_;
     std::vector<std::unique_ptr<TenantMaking>> ended_makings_;

@@ -137,6 +137,7 @@ void Front::make_tenant(Passage& passage) {
     // Once: a partition that still does not know it has something else.
     if (passage.tenant_made || !passage.who) return hold(passage);
     passage.tenant_made = true;
+    if (routing_->by_key) return make_known(passage.partition, passage.id(), 0);
     TenantMaking& making =
         begin_making(passage.who->tenant, passage.partition, TenantMaking::What::kNew);
     if (making.waiting.size() >= kWaitingMax) return hold(passage);

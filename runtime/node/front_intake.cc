@@ -75,22 +75,24 @@ Passage& Front::new_passage(io::HttpServer& server, io::Request& request) {
     return passage;
 }
 
-// From another node: it knows who owns, or thinks so; nothing goes on to a third.
+// From another node: it knows who owns, or thinks so; nothing goes on to a third. A partition's own
+// process knows nobody: it asks its node to pass something on to wherever the owner is.
 void Front::take_private(Passage& passage, const io::Request& request) {
     const std::string_view digits = request.header(kPartitionHeader);
     std::size_t partition = 0;
     const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), partition);
     const bool reads =
         !digits.empty() && read.ec == std::errc() && read.ptr == digits.data() + digits.size();
-    if (!reads || partition >= routing_->targets.size() ||
-        routing_->targets[partition].where != Target::Where::kHere) {
-        passage.partition = partition;
-        return answer_not_here(passage);
-    }
     passage.partition = partition;
+    if (!reads || partition >= routing_->targets.size()) return answer_not_here(passage);
+    const Target& target = routing_->targets[partition];
+    const bool relayed = !request.header(kRelayHeader).empty();
+    passage.goes_on = relayed && target.where == Target::Where::kThere;
+    if (target.where != Target::Where::kHere && !passage.goes_on) return answer_not_here(passage);
+    if (passage.goes_on) passage.headers.emplace_back(kPartitionHeader, digits);
     // As that node has said it.
     for (const std::string_view name : {identity::kFrontTokenHeader, identity::kFrontPeerHeader,
-                                        identity::kFrontPrincipalHeader}) {
+                                        identity::kFrontPrincipalHeader, kPlacesHeader}) {
         const std::string_view value = request.header(name);
         if (!value.empty()) passage.headers.emplace_back(name, value);
     }
@@ -99,10 +101,10 @@ void Front::take_private(Passage& passage, const io::Request& request) {
                                            .headers = &passage.headers,
                                            .body_bytes = passage.body ? passage.body.size() : 0,
                                            .upgrade = passage.upgrade});
-    figures_.forwarded_here.fetch_add(1, std::memory_order_relaxed);
+    (passage.goes_on ? figures_.forwarded_there : figures_.forwarded_here)
+        .fetch_add(1, std::memory_order_relaxed);
     passage.sent_ns = deps_.clock->monotonic_ns();
-    if (!client_->start(passage, routing_->targets[partition].address, head, passage.body))
-        not_here(passage);
+    if (!client_->start(passage, target.address, head, passage.body)) not_here(passage);
 }
 
 void Front::read_shown(Passage& passage, const io::Request& request) const {

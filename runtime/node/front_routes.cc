@@ -52,6 +52,8 @@ FrontRoute front_route(io::Method method, std::string_view path) {
     }
     if (within(path, "/v2/audit")) return {Belongs::kAudit};
     if (is_asked_by_edge(path)) return {Belongs::kEdge};
+    if (within(path, "/cluster"))
+        return {Belongs::kRefused, "what partitions tell each other is none of a client's"};
     if (within(path, "/v2/webhooks") || within(path, "/v2/endpoint")) return {Belongs::kPublic};
     // A browser asks whether a page may call.
     if (method == io::Method::kOptions) return {Belongs::kKeys};

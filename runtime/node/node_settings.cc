@@ -24,19 +24,14 @@ tl::unexpected<core::Error> not_together(std::string_view key, std::string_view 
 }
 
 core::Status check_partition_by(std::string_view partition_by) {
-    if (partition_by == "tenant") return {};
+    if (partition_by == "tenant" || partition_by == "key") return {};
     if (partition_by.empty()) {
         return refused("partition_by",
                        "say what decides the partition of an event, as it can not be changed "
-                       "later: \"tenant\"");
+                       "later: \"tenant\" or \"key\"");
     }
-    if (partition_by == "key") {
-        return refused("partition_by",
-                       "\"key\" is not built: a tenant's events, kv and order all live in one "
-                       "partition; say \"tenant\"");
-    }
-    return refused("partition_by",
-                   "'" + std::string(partition_by.substr(0, 32)) + "' is not \"tenant\"");
+    return refused("partition_by", "'" + std::string(partition_by.substr(0, 32)) +
+                                       "' is neither \"tenant\" nor \"key\"");
 }
 
 // What a cluster has no answer for is said before anything is taken.

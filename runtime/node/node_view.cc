@@ -45,6 +45,7 @@ void Node::publish_view(std::int64_t now_ns) {
     now.heard = &heard_;
     routing->initialized = initialized();
     routing->hash_seed = now.meta->hash_seed;
+    routing->by_key = now.meta->partition_by == "key";
     for (std::size_t p = 0; p < now.meta->partitions(); ++p)
         routing->targets.push_back(target_of(p, now));
     last_targets_ = routing->targets;

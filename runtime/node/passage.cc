@@ -68,6 +68,33 @@ void Passage::answer_bytes(std::string_view bytes) {
         case Taken::kWhole: answer_->append(bytes); return;
         case Taken::kStream: break;
     }
+    tell(bytes);
+}
+
+void Passage::begin_merged() {
+    taken_ = Taken::kStream;
+    const std::vector<io::HeaderField> fields = {{"Cache-Control", "no-cache"},
+                                                 {"X-Accel-Buffering", "no"}};
+    stream_ = server_.start_stream(
+        token, {.status = 200, .content_type = "text/event-stream", .headers = fields});
+    if (stream_) return host_.stream_began(*this);
+    merge->cancel();
+    host_.passed(*this);
+}
+
+void Passage::end_merged() {
+    over_ = true;
+    if (pending_.empty()) drained();
+}
+
+void Passage::pause_source() {
+    if (merge)
+        merge->pause();
+    else
+        host_.client().pause(*this);
+}
+
+void Passage::tell(std::string_view bytes) {
     if (!pending_.empty()) {
         pending_.append(bytes);
         return;
@@ -76,10 +103,10 @@ void Passage::answer_bytes(std::string_view bytes) {
         case io::WriteOutcome::kOk: return;
         case io::WriteOutcome::kFull:
             pending_.assign(bytes);
-            host_.client().pause(*this);
+            pause_source();
             return;
         case io::WriteOutcome::kClosed:
-            host_.client().cancel(*this);
+            closed();
             host_.passed(*this);
             return;
     }
@@ -98,7 +125,10 @@ void Passage::drained() {
         server_.end_stream(*stream_);
         return host_.passed(*this);
     }
-    host_.client().resume(*this);
+    if (merge)
+        merge->resume();
+    else
+        host_.client().resume(*this);
 }
 
 void Passage::answer_end() {
@@ -106,7 +136,10 @@ void Passage::answer_end() {
         case Taken::kNotHere: return host_.not_here(*this);
         case Taken::kUnknownTenant: return host_.make_tenant(*this);
         case Taken::kMaybe: return host_.cut(*this, Failure::kUnknown);
-        case Taken::kWhole: respond(); return host_.passed(*this);
+        case Taken::kWhole:
+            if (host_.holds(*this)) return;
+            respond();
+            return host_.passed(*this);
         case Taken::kStream: break;
     }
     over_ = true;

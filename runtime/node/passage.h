@@ -12,8 +12,10 @@
 #include "runtime/node/forward_head.h"
 #include "runtime/node/front_routes.h"
 #include "runtime/node/judged.h"
+#include "runtime/node/stream_merge.h"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -40,6 +42,8 @@ public:
     // Whoever was asked does not own, and has done nothing.
     virtual void not_here(Passage& passage) = 0;
     virtual void make_tenant(Passage& passage) = 0;
+    // True: the answer waits until the host lets it go.
+    virtual bool holds(Passage& passage) = 0;
     virtual void stream_began(Passage& passage) = 0;
     virtual io::HttpClient& client() = 0;
     virtual void judged(Judging& judging) = 0;
@@ -59,13 +63,21 @@ public:
 
     // The client's side of a stream.
     void drained();
-    void closed() { host_.client().cancel(*this); }
+    void closed() {
+        if (merge) merge->cancel();
+        if (under_way()) host_.client().cancel(*this);
+    }
+    // What several partitions tell, as one stream.
+    void begin_merged();
+    void tell(std::string_view bytes);
+    void end_merged();
     bool from_client(std::string_view bytes) { return host_.client().write(*this, bytes); }
     bool streams() const { return stream_.has_value(); }
     io::StreamToken stream() const { return *stream_; }
 
     std::uint64_t id() const { return id_; }
     io::HttpServer& server() const { return server_; }
+    int status() const { return status_; }
     // Gives the whole answer to the client.
     void respond();
     // Before it is tried again.
@@ -94,14 +106,20 @@ public:
     std::int64_t sent_ns = 0;
     unsigned tries = 0;
     bool held = false;
+    bool goes_on = false;  // from a process of this node to another one
     bool tenant_made = false;
     bool maybe_taken = false;  // it went out, and nobody knows what became of it
+    // Where events live by their keys.
+    bool follows = false;  // what it changes has to be in force everywhere before it is told
+    std::unique_ptr<StreamMerge> merge;
+    std::optional<std::size_t> decided;  // the partition that it goes to whole
 
 private:
     enum class Taken : std::uint8_t { kWhole, kStream, kNotHere, kUnknownTenant, kMaybe };
 
     void begin_stream(const io::AnswerHead& head);
     void flush_pending();
+    void pause_source();
 
     PassageHost& host_;
     io::HttpServer& server_;

@@ -30,6 +30,7 @@ struct Target {
 struct Routing {
     bool initialized = false;
     std::uint64_t hash_seed = 0;
+    bool by_key = false;               // cluster.partition_by
     std::vector<Target> targets;       // by partition
     std::string cluster;               // GET /v2/cluster
     std::vector<std::string> details;  // GET /v2/cluster/partitions/{p}

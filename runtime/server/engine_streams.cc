@@ -5,6 +5,7 @@
 #include "runtime/api/event_view.h"
 #include "runtime/api/execution_view.h"
 #include "runtime/api/graphql.h"
+#include "runtime/api/list_places.h"
 #include "runtime/api/query_check.h"
 #include "runtime/delivery/delivery_tracker.h"
 #include "runtime/edge/edge_sockets.h"
@@ -30,6 +31,7 @@ void EngineServices::open_stream(core::ShardId shard, const io::Request& request
     stream->filter = api::query_value(request.query, "filter").value_or("");
     stream->from = api::query_value(request.query, "from").value_or("");
     stream->last_event_id = request.header("Last-Event-ID");
+    stream->places = !request.header(api::kPlacesHeader).empty();
     streams_open_.store(true, std::memory_order_relaxed);
     if (!deps_.conductor->post([this, stream] { tail_->open(std::move(*stream)); }))
         shards_[shard.value]->http().respond_error(request.token, too_many_wait());

@@ -324,6 +324,7 @@ bool EventTail::load_blocks(Stream& stream) {
 bool EventTail::advance(Stream& stream, std::size_t& seen_of_all) {
     out_.clear();
     stream.before = stream.next;
+    if (stream.request.places && !stream.placed) append_message(stream, "place", "{}");
     if (stream.reset) append_reset(stream);
     check_right(stream);
     std::size_t seen = 0;
@@ -374,6 +375,7 @@ std::size_t EventTail::read_on(Stream& stream) {
 
 void EventTail::append_keep_alive(Stream& stream) {
     if (deps_.clock->wall_us() - stream.last_write_us < kKeepAliveUs) return;
+    if (stream.request.places) return append_message(stream, "place", "{}");
     if (stream.request.voice)
         stream.request.voice->keep_alive(out_);
     else if (stream.request.accept.empty())
@@ -470,6 +472,7 @@ void EventTail::written(std::uint64_t number, io::WriteOutcome outcome) {
         if (ended->request.voice) ended->request.voice->ended();
     } else {
         stream.writing = stream.reset = false;
+        stream.placed = true;
     }
 }
 

@@ -53,6 +53,9 @@ struct StreamRequest {
     // One of several on a connection that is open and stays so.
     bool joined = false;
     StreamKind kind = StreamKind::kEvents;
+    // For a front that makes one stream of several partitions': an event "place" says where this
+    // one is, at its beginning and when there was nothing to tell for a while.
+    bool places = false;
 };
 
 class EventTail {
@@ -112,6 +115,7 @@ private:
         std::vector<core::LogOffset> next;    // by shard
         std::vector<core::LogOffset> before;  // what is on its way began there
         bool reset = false;                   // begins with the word that it was further
+        bool placed = false;                  // has said where it begins
         bool writing = false;                 // waits for the edge's answer
         bool full = false;                    // which was that there is no room
         std::string broken;                   // why it cannot go on; its end is on its way

@@ -30,7 +30,7 @@ class Node:
     def settings(self):
         values = {"cluster.name": self.cluster.name, "cluster.node": self.name, "cluster.nats": self.cluster.nats.urls(),
                   "cluster.advertise": self.advertise, "cluster.partitions": self.cluster.partitions,
-                  "cluster.partition_by": "tenant", "cluster.replicas": self.cluster.replicas,
+                  "cluster.partition_by": self.cluster.partition_by, "cluster.replicas": self.cluster.replicas,
                   "cluster.allow_old_nats": "true", "cluster.log_bytes": "64MiB",
                   "secrets.key_file": self.cluster.key_file, "http_client.allow": "127.0.0.1"}
         return [word for key, value in values.items() for word in ("--set", f"{key}={value}")] + self.more
@@ -116,10 +116,10 @@ class Node:
 
 
 class Cluster:
-    def __init__(self, names="abc", partitions=6, replicas=2, more=()):
+    def __init__(self, names="abc", partitions=6, replicas=2, more=(), partition_by="tenant"):
         self.folder = tempfile.mkdtemp(prefix="mrc-", dir=os.environ.get("MILLRACE_NATS_DIR"))
         self.name = "t"
-        self.partitions, self.replicas = partitions, replicas
+        self.partitions, self.replicas, self.partition_by = partitions, replicas, partition_by
         self.key_file = os.path.join(self.folder, "secrets.key")
         with open(self.key_file, "w") as file:
             file.write(base64.b64encode(os.urandom(32)).decode() + "\n")

@@ -72,5 +72,15 @@ TEST(ForwardHead, AParameterLeavesTheQuery) {
     EXPECT_EQ(without_parameter("/a", "tenant"), "/a");
 }
 
+TEST(ForwardHead, AParameterIsReadAndAdded) {
+    EXPECT_EQ(parameter_of("/a?b=1&from=a%20b+c&d", "from"), "a b c");
+    EXPECT_EQ(parameter_of("/a?b=1&d", "d"), "");
+    EXPECT_EQ(parameter_of("/a?b=1", "c"), std::nullopt);
+    EXPECT_EQ(parameter_of("/a?b=%zz", "b"), std::nullopt);
+    EXPECT_EQ(parameter_of("/b=1", "b"), std::nullopt);
+    EXPECT_EQ(with_parameter("/a", "b", "1"), "/a?b=1");
+    EXPECT_EQ(with_parameter("/a?b=1", "c", "2"), "/a?b=1&c=2");
+}
+
 }  // namespace
 }  // namespace millrace::runtime::node

@@ -22,6 +22,8 @@ TEST(FrontRoutes, ByPathAndMethod) {
                                      {Method::kGet, "/metrics", Belongs::kNode},
                                      {Method::kPost, "/v2/cluster/init", Belongs::kNode},
                                      {Method::kGet, "/v2/clusters", Belongs::kTenant},
+                                     {Method::kPost, "/cluster/follow", Belongs::kRefused},
+                                     {Method::kPost, "/cluster", Belongs::kRefused},
                                      {Method::kGet, "/", Belongs::kConsole},
                                      {Method::kGet, "/console/app.js", Belongs::kConsole},
                                      {Method::kPost, "/v2/keys", Belongs::kKeys},

@@ -1,0 +1,96 @@
+#include "runtime/node/key_routes.h"
+
+#include "runtime/node/front_routes.h"
+
+#include <array>
+
+namespace millrace::runtime::node {
+namespace {
+
+bool within(std::string_view path, std::string_view folder) {
+    return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
+}
+
+struct NotThere {
+    std::string_view folder;
+    std::string_view why;
+};
+constexpr std::array<NotThere, 7> kNotThere = {
+    {{"/v2/edges", "edges are not there with cluster.partition_by = \"key\""},
+     {"/v2/links", "links are not there with cluster.partition_by = \"key\""},
+     {"/v2/workflows", "workflows are not there with cluster.partition_by = \"key\""},
+     {"/v2/workflow-runs", "workflows are not there with cluster.partition_by = \"key\""},
+     {"/v2/workflow-keys", "workflows are not there with cluster.partition_by = \"key\""},
+     {"/v2/graphql", "GraphQL is not there with cluster.partition_by = \"key\": ask /v2/events"},
+     {"/v2/events/ws",
+      "events come over no WebSocket with cluster.partition_by = \"key\": take "
+      "/v2/events/stream"}}};
+
+// What each partition has for itself, and what is asked about its part of the log.
+constexpr std::array<std::string_view, 12> kOfOne = {"/v2/kv",
+                                                     "/v2/retries",
+                                                     "/v2/replays",
+                                                     "/v2/stats",
+                                                     "/v2/executors",
+                                                     "/v2/log",
+                                                     "/v2/dlq/groups",
+                                                     "/v2/dlq/rehearse",
+                                                     "/v2/schemas/check",
+                                                     "/v2/subscriptions/preview",
+                                                     "/v2/dlq/replay",
+                                                     "/v2/config"};
+
+// Changes nothing that is registered.
+constexpr std::array<std::string_view, 5> kNoChange = {
+    "/v2/subscriptions/match", "/v2/entities", "/v2/hooks/run", "/v2/webhooks", "/v2/endpoint"};
+
+// The path's last part.
+std::string_view last_of(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+
+KeyRoute route_of_events(io::Method method, std::string_view path) {
+    constexpr std::string_view kEvents = "/v2/events";
+    if (path == kEvents) {
+        if (method == io::Method::kPost) return {KeyWay::kEvents};
+        return {is_repeatable(method) ? KeyWay::kPage : KeyWay::kHome};
+    }
+    const std::string_view rest = path.substr(kEvents.size() + 1);
+    if (rest == "stream") return {KeyWay::kStream};
+    if (rest.ends_with("/trace")) {
+        return {KeyWay::kRefused,
+                "traces are not put together with cluster.partition_by = \"key\": ask for the "
+                "events by correlationId or causationId"};
+    }
+    return {KeyWay::kById};
+}
+
+}  // namespace
+
+KeyRoute key_route(io::Method method, std::string_view path) {
+    for (const NotThere& one : kNotThere) {
+        if (within(path, one.folder)) return {KeyWay::kRefused, one.why};
+    }
+    if (within(path, "/v2/events")) return route_of_events(method, path);
+    if (within(path, "/v2/scripts") && last_of(path) == "canary" && !is_repeatable(method)) {
+        return {KeyWay::kRefused,
+                "canaries are not there with cluster.partition_by = \"key\": a version's figures "
+                "would be one partition's"};
+    }
+    for (const std::string_view folder : kOfOne) {
+        if (within(path, folder)) return {KeyWay::kOfOne};
+    }
+    if (within(path, "/v2/schemas") && last_of(path) == "violations") return {KeyWay::kOfOne};
+    if (within(path, "/v2/tenants") && last_of(path) == "usage") return {KeyWay::kOfOne};
+    if (path == "/v2/script/run") return {KeyWay::kHomeOrOne};
+    if (path == "/v2/dlq" || path == "/v2/executions") return {KeyWay::kPage};
+    if (within(path, "/v2/dlq") || within(path, "/v2/executions")) return {KeyWay::kById};
+    if (is_repeatable(method)) return {KeyWay::kHome};
+    for (const std::string_view folder : kNoChange) {
+        if (within(path, folder)) return {KeyWay::kHome};
+    }
+    const std::string_view last = last_of(path);
+    if (last == "try" || last == "call" || last == "validate" || last == "test")
+        return {KeyWay::kHome};
+    return {KeyWay::kChange};
+}
+
+}  // namespace millrace::runtime::node

@@ -1,0 +1,31 @@
+// What: who answers a call where a tenant's events live by their keys (cluster.partition_by =
+//       "key"), by its method and path alone.
+// Threads: pure. Lifetime: texts are constants. Limits: none. Failure: none.
+#pragma once
+
+#include "io/http_types.h"
+
+#include <cstdint>
+#include <string_view>
+
+namespace millrace::runtime::node {
+
+enum class KeyWay : std::uint8_t {
+    kHome,       // the tenant's home partition
+    kChange,     // the same, and what it has changed is in force everywhere before that is told
+    kEvents,     // each entry's own partition
+    kById,       // whoever has it: all are asked
+    kPage,       // all, as one list
+    kStream,     // all, as one stream
+    kOfOne,      // each partition has its own: `partition` in the query names one
+    kHomeOrOne,  // the home partition, unless `partition` in the query names one
+    kRefused,    // and why
+};
+
+struct KeyRoute {
+    KeyWay way = KeyWay::kHome;
+    std::string_view why = {};
+};
+KeyRoute key_route(io::Method method, std::string_view path);
+
+}  // namespace millrace::runtime::node

@@ -1,0 +1,62 @@
+// Goal: where events live by their keys each call has one who answers it, and what is refused says
+// why.
+#include "runtime/node/key_routes.h"
+
+#include "runtime/api/routes.h"
+
+#include <gtest/gtest.h>
+
+namespace millrace::runtime::node {
+namespace {
+
+using io::Method;
+
+TEST(KeyRoutes, ByPathAndMethod) {
+    struct Case {
+        Method method;
+        const char* path;
+        KeyWay way;
+    };
+    for (const Case& one :
+         std::initializer_list<Case>{{Method::kPost, "/v2/events", KeyWay::kEvents},
+                                     {Method::kGet, "/v2/events", KeyWay::kPage},
+                                     {Method::kGet, "/v2/events/stream", KeyWay::kStream},
+                                     {Method::kGet, "/v2/events/ws", KeyWay::kRefused},
+                                     {Method::kGet, "/v2/events/e1", KeyWay::kById},
+                                     {Method::kDelete, "/v2/events/e1", KeyWay::kById},
+                                     {Method::kGet, "/v2/events/e1/trace", KeyWay::kRefused},
+                                     {Method::kGet, "/v2/executions", KeyWay::kPage},
+                                     {Method::kGet, "/v2/executions/ex_1", KeyWay::kById},
+                                     {Method::kGet, "/v2/dlq", KeyWay::kPage},
+                                     {Method::kPost, "/v2/dlq/dl_1/replay", KeyWay::kById},
+                                     {Method::kPost, "/v2/dlq/replay", KeyWay::kOfOne},
+                                     {Method::kGet, "/v2/kv", KeyWay::kOfOne},
+                                     {Method::kPost, "/v2/replays", KeyWay::kOfOne},
+                                     {Method::kGet, "/v2/stats", KeyWay::kOfOne},
+                                     {Method::kGet, "/v2/tenants/acme/usage", KeyWay::kOfOne},
+                                     {Method::kPost, "/v2/script/run", KeyWay::kHomeOrOne},
+                                     {Method::kGet, "/v2/scripts", KeyWay::kHome},
+                                     {Method::kPost, "/v2/scripts", KeyWay::kChange},
+                                     {Method::kPut, "/v2/scripts/s/canary", KeyWay::kRefused},
+                                     {Method::kPost, "/v2/scripts/s/try", KeyWay::kHome},
+                                     {Method::kPost, "/v2/scripts/s/rollback", KeyWay::kChange},
+                                     {Method::kDelete, "/v2/subscriptions/s", KeyWay::kChange},
+                                     {Method::kPost, "/v2/subscriptions/match", KeyWay::kHome},
+                                     {Method::kPost, "/v2/actions/a/call", KeyWay::kHome},
+                                     {Method::kPut, "/v2/entities/order/1", KeyWay::kHome},
+                                     {Method::kPost, "/v2/links", KeyWay::kRefused},
+                                     {Method::kGet, "/v2/workflow-runs/r", KeyWay::kRefused},
+                                     {Method::kPost, "/v2/graphql", KeyWay::kRefused},
+                                     {Method::kPut, "/v2/secrets/s", KeyWay::kChange}})
+        EXPECT_EQ(key_route(one.method, one.path).way, one.way) << one.path;
+}
+
+TEST(KeyRoutes, RefusalsSayWhy) {
+    for (const api::Route& route : api::route_table()) {
+        const KeyRoute found = key_route(route.method, route.path);
+        EXPECT_EQ(found.way == KeyWay::kRefused, !found.why.empty()) << route.path;
+    }
+}
+
+}  // namespace
+}  // namespace millrace::runtime::node
