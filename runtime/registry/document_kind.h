@@ -107,7 +107,7 @@ struct DocumentKind {
     bool (*hidden)(const T& document) = nullptr;
     void (*references)(const T& document, const VisitReference& visit) = nullptr;
     void (*link)(const DocumentReference& found, T& next) = nullptr;
-    // A copy of a document whose truth is in another folder: what of it is this folder's own (places
+    // A copy of a document whose truth is in another folder: what of it is this one's own (places
     // of its log). `old` is the copy that is here; null: there is none yet.
     core::Status (*adopt)(const T* old, const ChangeContext& context, T& next) = nullptr;
 };
