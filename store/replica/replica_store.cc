@@ -201,6 +201,15 @@ core::Status ReplicaStore::close() {
     return engine_->write_mark();
 }
 
+core::Result<Snapshot> ReplicaStore::snapshot(const std::string& folder, const CopyEnd& asks) {
+    return snapshot_of(*engine_, folder, asks);
+}
+
+CopyEnd ReplicaStore::log_end() const {
+    const ShardTail tail = engine_->tail(core::ShardId{0});
+    return {tail.end_offset, tail.last_hash};
+}
+
 std::uint64_t ReplicaStore::events() const {
     std::uint64_t sum = 0;
     for (std::size_t i = 0; i < engine_->options.shards; ++i)

@@ -11,6 +11,7 @@
 #include "core/result.h"
 #include "store/database.h"
 #include "store/replica/replica_gate.h"
+#include "store/replica/snapshot.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -39,6 +40,10 @@ public:
     // kReclaimEveryNs at most. False: there is none.
     core::Result<bool> work();
     core::Status close();
+
+    // For a copy whose log ends so; the position is as it stands now.
+    core::Result<Snapshot> snapshot(const std::string& folder, const CopyEnd& asks);
+    CopyEnd log_end() const;
 
     // Events in the log here, for figures.
     std::uint64_t events() const;
