@@ -23,6 +23,22 @@ bool found_text(const core::JsonElement& of, std::string_view name, std::string_
     return of.find(name, member) && member.get(out);
 }
 
+constexpr std::string_view kHolds = " holds";
+
+// "EPOCH UNIT SEQUENCE NODE", or with " holds" behind it.
+bool read_synced_word(std::string_view text, SyncedWord& out) {
+    for (std::uint64_t* number : {&out.epoch, &out.unit, &out.sequence}) {
+        const auto read = std::from_chars(text.data(), text.data() + text.size(), *number);
+        const auto digits = static_cast<std::size_t>(read.ptr - text.data());
+        if (read.ec != std::errc() || digits == text.size() || *read.ptr != ' ') return false;
+        text.remove_prefix(digits + 1);
+    }
+    out.holds = text.ends_with(kHolds);
+    if (out.holds) text.remove_suffix(kHolds.size());
+    out.node = text;
+    return !text.empty();
+}
+
 }  // namespace
 
 bool nats_is_new_enough(std::string_view version) {
@@ -163,9 +179,11 @@ void NatsStream::read_from(std::uint64_t sequence) {
     make_consumer();
 }
 
-void NatsStream::tell_synced(std::uint64_t epoch, std::uint64_t unit) {
+void NatsStream::tell_synced(const SyncedWord& word) {
     if (!up_ || options_.synced_subject.empty()) return;
-    const std::string text = std::to_string(epoch) + " " + std::to_string(unit);
+    const std::string text = std::to_string(word.epoch) + " " + std::to_string(word.unit) + " " +
+                             std::to_string(word.sequence) + " " + word.node +
+                             (word.holds ? std::string(kHolds) : std::string());
     connection_->publish({options_.synced_subject, text, {}, {}});
 }
 
@@ -281,11 +299,7 @@ void NatsStream::take(const NatsMessage& message) {
 void NatsStream::take_synced(const NatsMessage& message) {
     StreamEvent event;
     event.kind = StreamEvent::Kind::kSynced;
-    const char* const end = message.payload.data() + message.payload.size();
-    const auto epoch = std::from_chars(message.payload.data(), end, event.tag);
-    if (epoch.ec != std::errc() || epoch.ptr == end || *epoch.ptr != ' ') return;
-    const auto unit = std::from_chars(epoch.ptr + 1, end, event.sequence);
-    if (unit.ec == std::errc() && unit.ptr == end) events_.push_back(std::move(event));
+    if (read_synced_word(message.payload, event.synced)) events_.push_back(std::move(event));
 }
 
 void NatsStream::take_answer(const NatsMessage& message) {
@@ -359,6 +373,8 @@ void NatsStream::take_info(const NatsMessage& message) {
     event.created_us = info.created_us;
     event.first = info.first;
     event.last = info.last;
+    event.bytes_there = info.bytes;
+    event.ring_bytes = info.bytes_max;
     events_.push_back(std::move(event));
 }
 

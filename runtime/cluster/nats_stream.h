@@ -63,7 +63,7 @@ public:
     void ask_info() override;
     void read_from(std::uint64_t sequence) override;
     void stop_reading() override;
-    void tell_synced(std::uint64_t epoch, std::uint64_t unit) override;
+    void tell_synced(const SyncedWord& word) override;
 
 private:
     enum class Asked : std::uint8_t { kPublish, kLast, kInfo, kMakeConsumer, kNothing };

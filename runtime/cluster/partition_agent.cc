@@ -53,6 +53,7 @@ PartitionAgent::PartitionAgent(Options options, std::unique_ptr<store::ReplicaSt
       stream_(std::move(options.stream), clock, rules_),
       copy_(std::move(copy)),
       machine_(std::move(options.machine), stream_, copy_, copy_.store->position()),
+      log_end_(copy_.store->log_end()),
       status_(machine_.status()) {}
 
 PartitionAgent::~PartitionAgent() {
@@ -99,6 +100,40 @@ void PartitionAgent::hand_over(const std::string& to) {
     wake();
 }
 
+void PartitionAgent::in_sync(std::vector<std::string> nodes) {
+    const std::lock_guard lock(mutex_);
+    orders_.emplace_back(
+        [nodes = std::move(nodes)](PartitionMachine& machine) { machine.in_sync(nodes); });
+    wake();
+}
+
+void PartitionAgent::hold(std::uint64_t sequence) {
+    const std::lock_guard lock(mutex_);
+    orders_.emplace_back([sequence](PartitionMachine& machine) { machine.hold(sequence); });
+    wake();
+}
+
+void PartitionAgent::diverge(const std::string& why) {
+    const std::lock_guard lock(mutex_);
+    orders_.emplace_back([why](PartitionMachine& machine) { machine.diverge(why); });
+    wake();
+}
+
+core::Result<store::Snapshot> PartitionAgent::snapshot(const std::string& folder,
+                                                       const store::CopyEnd& asks) {
+    std::future<core::Result<store::Snapshot>> done;
+    {
+        const std::lock_guard lock(mutex_);
+        if (ending_)
+            return core::fail(core::ErrorCode::kUnavailable,
+                              "cluster: this partition is being stopped");
+        snapshots_.push_back({folder, asks, {}});
+        done = snapshots_.back().done.get_future();
+        wake();
+    }
+    return done.get();
+}
+
 void PartitionAgent::end() {
     const std::lock_guard lock(mutex_);
     ending_ = true;
@@ -126,12 +161,36 @@ bool PartitionAgent::take_append(std::int64_t now_ns) {
     std::string_view batch;
     {
         const std::lock_guard lock(mutex_);
-        if (!wants_append_ || is_under_way_ || !machine_.may_append()) return false;
+        if (!wants_append_ || is_under_way_ || !machine_.may_append() ||
+            !machine_.has_room(batch_.size(), now_ns))
+            return false;
         is_under_way_ = true;
         batch = batch_;  // its owner waits until it has an answer
     }
     machine_.append(batch, now_ns);
     return true;
+}
+
+// What the machine has read is noted first: behind the last write stand signs of life, and whoever
+// begins with the snapshot must not miss them.
+core::Result<store::Snapshot> PartitionAgent::make_snapshot(const SnapshotOrder& order) {
+    if (!copy_.store || machine_.status().needs_snapshot)
+        return core::fail(core::ErrorCode::kUnavailable,
+                          "cluster: this copy is no follower's that others can begin with");
+    auto noted = copy_.store->note(machine_.position());
+    if (noted) noted = copy_.store->sync();
+    if (!noted) return core::fail(std::move(noted.error()));
+    return copy_.store->snapshot(order.folder, order.asks);
+}
+
+bool PartitionAgent::take_snapshots() {
+    std::vector<SnapshotOrder> orders;
+    {
+        const std::lock_guard lock(mutex_);
+        orders.swap(snapshots_);
+    }
+    for (SnapshotOrder& order : orders) order.done.set_value(make_snapshot(order));
+    return !orders.empty();
 }
 
 void PartitionAgent::give_done() {
@@ -193,6 +252,7 @@ std::size_t PartitionAgent::do_work() {
     stream_.push();
     give_done();
     if (machine_.status().role == PartitionRole::kOwner) free_folder();
+    done += take_snapshots() ? 1 : 0;
     tell(now_ns);
     done += events;
     if (done == 0) done += keep_up();
@@ -204,6 +264,7 @@ std::size_t PartitionAgent::do_work() {
     if (ending) {
         if (copy_.store) (void)copy_.store->close();
         copy_.store.reset();
+        (void)take_snapshots();  // they are told that there is none
         ended_.store(true, std::memory_order_release);
     }
     return done;

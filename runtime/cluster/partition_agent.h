@@ -20,6 +20,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -52,6 +53,14 @@ public:
     void own();
     void heal();
     void hand_over(const std::string& to);
+    void in_sync(std::vector<std::string> nodes);
+    void hold(std::uint64_t sequence);
+    // Of a follower's folder, while others wait: kUnavailable: somebody else has it by now.
+    core::Result<store::Snapshot> snapshot(const std::string& folder, const store::CopyEnd& asks);
+    // Where the log ended when the folder was opened.
+    const store::CopyEnd& log_end() const { return log_end_; }
+    // The copy is none of those of the partition.
+    void diverge(const std::string& why);
     // Whoever waits in append() is told; nothing more is taken. A follower's folder is closed.
     void end();
 
@@ -70,11 +79,19 @@ private:
         core::Status sync() override;
         std::unique_ptr<store::ReplicaStore> store;  // null: somebody else has the folder
     };
+    // A snapshot that somebody waits for.
+    struct SnapshotOrder {
+        std::string folder;
+        store::CopyEnd asks;
+        std::promise<core::Result<store::Snapshot>> done;
+    };
 
     PartitionAgent(Options options, std::unique_ptr<store::ReplicaStore> copy,
                    const core::Clock& clock, courier::AddressRules rules);
     bool take_orders();
     bool take_append(std::int64_t now_ns);
+    bool take_snapshots();
+    core::Result<store::Snapshot> make_snapshot(const SnapshotOrder& order);
     void give_done();
     void free_folder();
     void tell(std::int64_t now_ns);
@@ -85,11 +102,13 @@ private:
     NatsStream stream_;
     Copy copy_;
     PartitionMachine machine_;
+    const store::CopyEnd log_end_;
     int wakes_ = -1;  // an eventfd
 
     mutable std::mutex mutex_;
     std::condition_variable answered_;
     std::vector<std::function<void(PartitionMachine&)>> orders_;
+    std::vector<SnapshotOrder> snapshots_;
     std::string_view batch_;  // of whoever waits in append()
     bool wants_append_ = false;
     bool is_under_way_ = false;

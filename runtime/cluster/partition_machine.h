@@ -16,13 +16,15 @@
 //       it is told: two owners never begin deliveries at the same time.
 // Threads: one. Lifetime: borrows stream and copy. Time is an argument.
 // Limits: one append at a time; kWindow messages of it under way; kKeptBytesMax of messages are
-//         remembered, so that a stream that has lost its end gets them again.
+//         remembered, so that a stream that has lost its end gets them again. As owner it stays
+//         within half of the ring ahead of copies that are in sync (ring_watch.h).
 // Failure: kFenced and kDiverged are ends (of kDiverged a person's heal() is the way out); kFailed:
 //         the copy does not take what it should.
 #pragma once
 
 #include "core/result.h"
 #include "runtime/cluster/link_reader.h"
+#include "runtime/cluster/ring_watch.h"
 #include "runtime/cluster/stream_port.h"
 #include "runtime/cluster/unit_message.h"
 #include "store/replica/replica_gate.h"
@@ -60,13 +62,20 @@ std::string_view role_text(PartitionRole role);
 struct PartitionStatus {
     PartitionRole role = PartitionRole::kCatchingUp;
     std::uint64_t epoch = 0;
-    std::uint64_t appended = 0;  // the stream's last message, as far as is known
+    std::uint64_t first = 0;     // the stream's first message, at the last look
+    std::uint64_t appended = 0;  // and its last, as far as is known
     std::uint64_t applied = 0;   // the last one that was read here, or written
     std::uint64_t fsynced = 0;   // and is on the disk, as follower
     std::uint64_t unit = 0;
     std::uint64_t hash = 0;
     bool connected = false;
-    bool needs_snapshot = false;       // the stream begins behind this copy
+    bool needs_snapshot = false;  // the stream begins behind this copy
+    // Diverged, and a person has said of another copy, which is none of this one's, that it counts.
+    bool healed_without = false;
+    // Copies in sync that this owner has waited for in vain: it goes on when they are in sync no
+    // more.
+    std::vector<std::string> waits_for{};
+    std::vector<std::string> near{};   // and those that it need not wait for, at the last look
     std::string owner{}, owner_url{};  // of the last epoch that was read
     std::string trouble{};
     std::uint64_t lag() const { return appended > applied ? appended - applied : 0; }
@@ -92,6 +101,12 @@ public:
         std::int64_t back_ns = 10'000'000'000;
         // An append is done when a follower has it on its disk too. With none there nothing is.
         bool waits_for_copy = false;
+        // So long an owner waits for a copy in sync that the ring would go over.
+        std::int64_t ring_wait_ns = 5'000'000'000;
+        std::int64_t tell_ns = 100'000'000;  // to the owner, how far this copy is
+        // It begins with a snapshot: until it follows, the owner is not to run over it.
+        bool begins_with_snapshot = false;
+        std::int64_t follows_ns = 5'000'000'000;  // so long, from its first look on
     };
 
     PartitionMachine(Options options, StreamPort& stream, PartitionCopy& copy,
@@ -106,19 +121,28 @@ public:
     void own();
     // A person's: this copy is the truth, whatever the stream says.
     void heal();
+    // What was found elsewhere: this copy's log is no beginning of the others'.
+    void diverge(std::string why);
     // As owner, when nothing is under way any more.
     void hand_over(std::string_view to);
+    // The owner is not to run over what stands behind `sequence` now: this copy is being filled up
+    // to there. 0: it may.
+    void hold(std::uint64_t sequence) { hold_ = sequence; }
+    // Whom META calls in sync, beside this one.
+    void in_sync(const std::vector<std::string>& nodes);
 
-    // As owner, one at a time: done() has the answer.
+    // As owner, one at a time: done() has the answer. has_room(): the ring goes over nobody by it.
     bool may_append() const {
         return status_.role == PartitionRole::kOwner && !append_ && !awaited_ && !handing_over_;
     }
+    bool has_room(std::size_t bytes, std::int64_t now_ns);
     void append(std::string_view batch, std::int64_t now_ns);
     // Empty: not yet. An error: it never will be.
     std::optional<core::Result<store::ReplicaPosition>> done();
 
     const PartitionStatus& status() const { return status_; }
-    const store::ReplicaPosition& position() const { return reader_.at(); }
+    // Of the last message that was read or landed: what a snapshot has to have in it.
+    store::ReplicaPosition position() const;
     // Deliveries may begin before it.
     std::int64_t lease_until_ns() const;
     // The moment at which turn() has something to do, at the latest.
@@ -127,6 +151,9 @@ public:
 private:
     enum class Purpose : std::uint8_t { kEpoch, kUnit, kHandOver, kBeat };
     enum class Step : std::uint8_t { kSending, kLooking };
+    // In the tags of messages: the number of their publication, and which of it.
+    static constexpr std::uint64_t kPartBits = 16;
+    static_assert(kPartsMax < (1u << kPartBits) / 2);
     // What is on its way into the stream.
     struct Publication {
         Purpose purpose = Purpose::kBeat;
@@ -158,10 +185,14 @@ private:
     bool leads_to_kept(const StreamEvent& last) const;
     bool send_lost_again(const StreamEvent& last, std::int64_t now_ns);
     void land(std::int64_t leased_ns, std::int64_t now_ns);
-    void take_synced(const StreamEvent& event);
+    void take_synced(const StreamEvent& event, std::int64_t now_ns);
+    void tell_hold(std::int64_t now_ns);
     void tell_synced(std::int64_t now_ns);
     void take_info(const StreamEvent& event, std::int64_t now_ns);
     void take_message(const StreamEvent& event, std::int64_t now_ns);
+    void look_over_the_gap(const StreamEvent& info);
+    void take_broken(const StreamEvent& event);
+    void need_snapshot(std::uint64_t first);
     void take_link(const Message& link, const std::string& body,
                    const store::ReplicaPosition& behind, std::int64_t now_ns);
     void take_epoch(const std::string& body, const store::ReplicaPosition& behind,
@@ -186,6 +217,7 @@ private:
     PartitionCopy& copy_;
     PartitionStatus status_;
     LinkReader reader_;
+    RingWatch ring_;
     std::uint64_t read_to_;  // of the stream, parts and signs of life too
     std::deque<Kept> kept_;
     std::size_t kept_bytes_ = 0;
@@ -195,7 +227,8 @@ private:
     std::int64_t looked_ns_ = 0;
     std::int64_t wrong_since_ns_ = 0;
     bool reading_ = false;
-    bool dirty_ = false;  // applied and not synced
+    bool probing_ = false;  // reads behind a gap, in which may have been nothing but signs of life
+    bool dirty_ = false;    // applied and not synced
 
     bool wants_to_own_ = false;
     std::uint64_t own_behind_ = 0;  // known of the stream when that was said
@@ -210,6 +243,10 @@ private:
     std::optional<SealedUnit> append_;               // waits or is under way
     std::optional<store::ReplicaPosition> awaited_;  // it has landed, and waits for a copy
     std::uint64_t told_unit_ = 0;                    // of what is synced here
+    std::uint64_t told_sequence_ = 0;
+    std::uint64_t hold_ = 0;
+    std::int64_t hold_until_ns_ = 0;
+    std::int64_t told_hold_ns_ = 0;
     std::int64_t told_ns_ = 0;
     std::optional<core::Result<store::ReplicaPosition>> done_;
     bool handing_over_ = false;

@@ -11,6 +11,15 @@
 
 namespace millrace::runtime::cluster {
 
+// What a follower has on its disk: all up to this unit of this epoch, the stream read to there.
+struct SyncedWord {
+    std::uint64_t epoch = 0;
+    std::uint64_t unit = 0;
+    std::uint64_t sequence = 0;
+    std::string node{};
+    bool holds = false;  // it is being filled up to there: the ring is not to go over it now
+};
+
 struct StreamEvent {
     enum class Kind : std::uint8_t {
         kUp,       // there is a server
@@ -22,7 +31,7 @@ struct StreamEvent {
         kLast,     // the stream's last message; sequence 0: there is none
         kInfo,     // how the stream stands
         kUnfit,    // this server is none that we work with, as `words` say
-        kSynced,   // a follower has all up to unit `sequence` of epoch `tag` on its disk
+        kSynced,   // a follower has said what it has on its disk: `synced`
     };
     Kind kind = Kind::kUp;
     std::uint64_t tag = 0;  // publish()'s
@@ -35,6 +44,10 @@ struct StreamEvent {
     std::int64_t created_us = 0;
     std::uint64_t first = 0;  // of an empty stream the next one
     std::uint64_t last = 0;
+    std::uint64_t bytes_there = 0;
+    std::uint64_t ring_bytes = 0;  // at most; 0: it is no ring
+    // kSynced
+    SyncedWord synced{};
 };
 
 class StreamPort {
@@ -48,7 +61,7 @@ public:
     virtual void read_from(std::uint64_t sequence) = 0;
     virtual void stop_reading() = 0;
     // To whoever owns the partition; it may be lost, like everything.
-    virtual void tell_synced(std::uint64_t epoch, std::uint64_t unit) = 0;
+    virtual void tell_synced(const SyncedWord& word) = 0;
 };
 
 }  // namespace millrace::runtime::cluster

@@ -79,6 +79,8 @@ NatsAnswers::Kind NatsAnswers::stream(std::string_view json, NatsStreamInfo& out
         !nats_member(state, "last_seq", out.last) ||
         !core::parse_timestamp(created, out.created_us))
         return Kind::kUnreadable;
+    (void)nats_member(state, "bytes", out.bytes);
+    (void)nats_member(config, "max_bytes", out.bytes_max);  // -1: none
     out.keeps = !nats_member(config, "retention", retention) || retention == "limits";
     out.there = true;
     return Kind::kGood;

@@ -34,6 +34,8 @@ struct NatsStreamInfo {
     bool keeps = true;        // its messages stay when they were delivered
     std::uint64_t first = 0;  // that is there; of an empty stream the next one
     std::uint64_t last = 0;   // ever given out
+    std::uint64_t bytes = 0;
+    std::uint64_t bytes_max = 0;  // 0: it grows
 };
 
 struct NatsConsumerInfo {

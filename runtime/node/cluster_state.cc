@@ -69,13 +69,15 @@ bool read_members(const core::JsonElement& root, Meta& out) {
     return true;
 }
 
-bool read_lists(const core::JsonElement& root, Meta& out) {
+// Nodes, by partition.
+bool read_lists(const core::JsonElement& root, std::string_view name,
+                std::vector<std::vector<std::string>>& out) {
     core::JsonArray lists;
-    if (!take_member_list(root, "lists", lists) || lists.size() > kPartitionsMax) return false;
+    if (!take_member_list(root, name, lists) || lists.size() > kPartitionsMax) return false;
     for (const core::JsonElement item : lists) {
         core::JsonArray nodes;
         if (!item.get(nodes) || nodes.size() > kMembersMax) return false;
-        std::vector<std::string>& list = out.lists.emplace_back();
+        std::vector<std::string>& list = out.emplace_back();
         for (const core::JsonElement node : nodes) {
             std::string_view text;
             if (!node.get(text)) return false;
@@ -83,6 +85,23 @@ bool read_lists(const core::JsonElement& root, Meta& out) {
         }
     }
     return true;
+}
+
+// Older nodes have written none.
+bool read_behind(const core::JsonElement& root, Meta& out) {
+    core::JsonElement member;
+    return !root.find("behind", member) ||
+           (read_lists(root, "behind", out.behind) && out.behind.size() <= out.lists.size());
+}
+
+void put_lists(core::JsonWriter& json, const std::vector<std::vector<std::string>>& lists) {
+    json.begin_array();
+    for (const auto& list : lists) {
+        json.begin_array();
+        for (const std::string& node : list) json.value(node);
+        json.end_array();
+    }
+    json.end_array();
 }
 
 bool read_moves(const core::JsonElement& root, Meta& out) {
@@ -133,6 +152,8 @@ bool read_status(const core::JsonElement& item, std::size_t& partition, Partitio
     (void)take_member(item, "unit", out.unit);
     (void)take_member(item, "hash", out.hash);
     (void)take_member(item, "error", out.error);
+    core::JsonElement needs;
+    if (item.find("needsSnapshot", needs)) (void)needs.get(out.needs_snapshot);
     partition = number;
     return true;
 }
@@ -168,6 +189,12 @@ bool Meta::has_copy(std::size_t partition, std::string_view node) const {
     return std::find(list.begin(), list.end(), node) != list.end();
 }
 
+bool Meta::is_behind(std::size_t partition, std::string_view node) const {
+    if (partition >= behind.size()) return false;
+    const auto& list = behind[partition];
+    return std::find(list.begin(), list.end(), node) != list.end();
+}
+
 const Move* Meta::move_of(std::size_t partition) const {
     for (const Move& move : moves) {
         if (move.partition == partition) return &move;
@@ -186,13 +213,11 @@ std::string Meta::json() const {
         json.begin_object().field("node", one.node).field("url", one.url);
         json.field("incarnation", one.incarnation).field("draining", one.draining).end_object();
     }
-    json.end_array().key("lists").begin_array();
-    for (const auto& list : lists) {
-        json.begin_array();
-        for (const std::string& node : list) json.value(node);
-        json.end_array();
-    }
-    json.end_array().key("moves").begin_array();
+    json.end_array().key("lists");
+    put_lists(json, lists);
+    json.key("behind");
+    put_lists(json, behind);
+    json.key("moves").begin_array();
     for (const Move& move : moves) {
         json.begin_object().field("id", move.id).field("partition", move.partition);
         json.field("to", move.to).end_object();
@@ -221,7 +246,8 @@ core::Result<Meta> read_meta(std::string_view text) {
     out.replicas = replicas;
     (void)take_member(*root, "generation", out.generation);
     if (!read_members(*root, out)) return unreadable("META", "members");
-    if (!read_lists(*root, out)) return unreadable("META", "lists");
+    if (!read_lists(*root, "lists", out.lists)) return unreadable("META", "lists");
+    if (!read_behind(*root, out)) return unreadable("META", "behind");
     if (!read_moves(*root, out)) return unreadable("META", "moves");
     if (!read_asked(*root, out)) return unreadable("META", "asked");
     return out;
@@ -237,6 +263,7 @@ std::string Heartbeat::json() const {
         json.field("epoch", status.epoch).field("appended", status.appended);
         json.field("applied", status.applied).field("fsynced", status.fsynced);
         json.field("unit", status.unit).field("hash", status.hash);
+        if (status.needs_snapshot) json.field("needsSnapshot", true);
         if (!status.error.empty()) json.field("error", status.error);
         json.end_object();
     }

@@ -62,12 +62,16 @@ struct Meta {
         lists;  // by partition: who has a copy; empty: no init yet
     std::vector<Move> moves;
     std::vector<AskedFor> asked;  // the oldest first
+    // By partition: whose copy is out of sync (runtime/node/copies.h); shorter: the rest is in
+    // sync.
+    std::vector<std::vector<std::string>> behind{};
 
     bool initialized() const { return !lists.empty(); }
     std::size_t partitions() const { return lists.size(); }
     const Member* member(std::string_view node) const;
     Member* member(std::string_view node);
     bool has_copy(std::size_t partition, std::string_view node) const;
+    bool is_behind(std::size_t partition, std::string_view node) const;
     const Move* move_of(std::size_t partition) const;
 
     // What was known later stays, whatever NATS says of the past.
@@ -99,6 +103,10 @@ struct PartitionStatus {
     std::uint64_t unit = 0;
     std::string hash;
     std::string error;
+    bool needs_snapshot = false;  // the log does not reach back to it
+    // An owner's, told to its own node only: copies in sync that it waits for in vain, and those
+    // that are near.
+    std::vector<std::string> waits_for{}, near{};
 
     std::uint64_t lag() const { return appended > applied ? appended - applied : 0; }
 };

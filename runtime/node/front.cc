@@ -152,6 +152,7 @@ core::Status Front::open_tls(const core::TlsConfig& tls) {
 }
 
 core::Status Front::open(const core::Config& config) {
+    data_dir_ = config.data.dir;
     auto names = identity::HostNames::make(config.http.listen, config.http.hosts);
     if (!names) return core::fail(std::move(names.error()));
     names_ = std::move(*names);

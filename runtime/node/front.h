@@ -116,6 +116,8 @@ private:
 
     // ---- on its way
     void go_on(Passage& passage);
+    // True: it was of a snapshot for another node's copy.
+    bool passes_to_copy(Passage& passage);
     void pass_to_named(Passage& passage);
     void pass_to(Passage& passage, std::size_t partition, std::string_view principal);
     void hold(Passage& passage);
@@ -200,6 +202,7 @@ private:
     std::unique_ptr<io::HttpServer> public_, private_;
     GrpcRefusal no_grpc_;
     std::string address_;
+    std::string data_dir_;
     FrontFigures figures_;
 
     RoutingRef routing_ = std::make_shared<const Routing>();

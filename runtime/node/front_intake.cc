@@ -54,6 +54,7 @@ void Front::take(io::HttpServer& server, io::Request& request, bool is_private) 
     passage.is_private = is_private;
     passage.route = front_route(passage.method, passage.path);
     if (is_private && passage.route.to != Belongs::kNode) return take_private(passage, request);
+    if (passes_to_copy(passage)) return;
     take_public(passage, request);
 }
 

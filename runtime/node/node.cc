@@ -2,6 +2,7 @@
 
 #include "core/made_id.h"
 #include "runtime/node/child_settings.h"
+#include "runtime/node/copies.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -245,6 +246,8 @@ void Node::decide() {
     }
     deps_.supervisor->want(here);
     if (!deps_.bus->open()) return;
+    for (const auto& [partition, line] : copy_orders(view()))
+        deps_.supervisor->order(partition, line);
     for (const Order& order : orders_for(view())) {
         if (order.what == Order::What::kOwn)
             deps_.supervisor->order(order.partition, R"({"do":"own"})");
@@ -279,6 +282,10 @@ void Node::write_what_is_due() {
         Meta next = *meta_;
         next.asked.erase(next.asked.begin());
         writing_ = deps_.bus->write_meta(next, meta_->revision);
+        return;
+    }
+    if (const auto next = with_copies_behind(view())) {
+        writing_ = deps_.bus->write_meta(*next, meta_->revision);
         return;
     }
     if (const auto next = tidied(view(), new_id()))

@@ -71,11 +71,13 @@ std::string Node::partition_text(std::size_t partition, const View& now) const {
         const bool live = now.is_live(node);
         json.begin_object().field("node", node);
         json.field("role", live && status ? role_text(status->role) : "down");
+        json.field("inSync", !now.meta->is_behind(partition, node));
         if (status) {
             json.field("epoch", status->epoch).field("appended", status->appended);
             json.field("applied", status->applied).field("fsynced", status->fsynced);
             json.field("lag", status->lag());
             json.field("unit", status->unit).field("hash", status->hash);
+            if (status->needs_snapshot) json.field("needsSnapshot", true);
             if (!status->error.empty()) json.field("error", status->error);
         }
         json.end_object();
@@ -166,7 +168,7 @@ std::string Node::metrics_text(const View& now) const {
         std::string_view name, help;
         std::uint64_t (*of)(const PartitionStatus&);
     };
-    constexpr std::array<Figure, 6> kFigures = {{
+    constexpr std::array<Figure, 7> kFigures = {{
         {"millrace_cluster_appended",
          "last sequence of the partition's stream that this copy knows",
          [](const PartitionStatus& s) { return s.appended; }},
@@ -180,7 +182,16 @@ std::string Node::metrics_text(const View& now) const {
          [](const PartitionStatus& s) { return s.epoch; }},
         {"millrace_cluster_owner", "1 where this node owns",
          [](const PartitionStatus& s) { return std::uint64_t{s.role == Role::kOwner}; }},
+        {"millrace_cluster_needs_snapshot", "1 where the log does not reach back to this copy",
+         [](const PartitionStatus& s) { return std::uint64_t{s.needs_snapshot}; }},
     }};
+    family("millrace_cluster_in_sync", "gauge",
+           "0 where META has put this copy out of sync: its owner does not wait for it");
+    for (std::size_t p = 0; p < now.meta->partitions(); ++p) {
+        if (!now.meta->has_copy(p, settings_.node)) continue;
+        line("millrace_cluster_in_sync", "{partition=\"" + std::to_string(p) + "\"}",
+             now.meta->is_behind(p, settings_.node) ? 0 : 1);
+    }
     const auto own = heard_.find(settings_.node);
     for (const Figure& figure : kFigures) {
         family(figure.name, "gauge", figure.help);

@@ -7,7 +7,8 @@ namespace {
 
 // Another node is put at the place of those who have least to lose by it.
 bool is_ready(const PartitionStatus* status) {
-    return status && (status->role == Role::kStandby || status->role == Role::kCatchingUp);
+    return status && !status->needs_snapshot &&
+           (status->role == Role::kStandby || status->role == Role::kCatchingUp);
 }
 
 bool is_draining(const Meta& meta, std::string_view node) {

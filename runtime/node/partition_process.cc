@@ -9,6 +9,8 @@
 #include "core/log.h"
 #include "runtime/cluster/partition_agent.h"
 #include "runtime/cluster/stream_config.h"
+#include "runtime/node/cluster_state.h"
+#include "runtime/node/partition_copying.h"
 #include "runtime/server/last_words.h"
 #include "runtime/server/part_options.h"
 #include "runtime/server/server.h"
@@ -124,10 +126,8 @@ core::Result<cluster::PartitionAgent::Options> agent_options(const PartitionOrde
     out.stream.stream = cluster::stream_name(order.cluster, order.partition);
     out.stream.subject = cluster::stream_subject(order.cluster, order.partition);
     out.stream.allow_old = order.allow_old_nats;
-    if (order.ack == "replicated-fsync") {
-        out.machine.waits_for_copy = true;
-        out.stream.synced_subject = cluster::synced_subject(order.cluster, order.partition);
-    }
+    out.machine.waits_for_copy = order.ack == "replicated-fsync";
+    out.stream.synced_subject = cluster::synced_subject(order.cluster, order.partition);
     out.store.path = order.dir;
     out.store.shards = 1;
     out.store.clock = &clock;
@@ -156,6 +156,8 @@ private:
     int stop();
     int hand_over();
     int end_code(const cluster::PartitionStatus& now) const;
+    void close_folder();
+    std::optional<int> set_aside(const cluster::PartitionStatus& now);
 
     const PartitionOrder order_;
     const core::Config config_;
@@ -164,6 +166,7 @@ private:
     const core::RealClock clock_;
     std::unique_ptr<cluster::PartitionAgent> agent_;
     std::unique_ptr<core::AgentThread> thread_;
+    std::unique_ptr<PartitionCopying> copying_;
     PartitionSeat seat_;
     std::unique_ptr<Server> server_;
     std::string told_;
@@ -177,26 +180,38 @@ private:
 core::Status PartitionProcess::begin() {
     auto options = agent_options(order_, config_, clock_);
     if (!options) return core::fail(std::move(options.error()));
+    auto settled = store::FillFolder::settle(order_.dir);
+    if (!settled) return core::fail(std::move(settled.error()));
+    options->machine.begins_with_snapshot = *settled;
+    const store::Database::Options store = options->store;
     auto agent = cluster::PartitionAgent::create(std::move(*options), clock_);
     if (!agent) return core::fail(std::move(agent.error()));
     agent_ = std::move(*agent);
     thread_ = std::make_unique<core::AgentThread>(*agent_, core::AgentThread::kNotPinned,
                                                   core::AgentThread::Priority::kBrief);
-    return {};
+    copying_ = std::make_unique<PartitionCopying>(order_, store, *agent_, clock_, log_);
+    return copying_->begin();
 }
 
 void PartitionProcess::obey(const std::string& text) {
     core::JsonDocument document;
     auto in = document.parse_object(text, "order");
-    std::string what;
+    std::string what, from;
+    std::vector<std::string> nodes;
     if (in) {
         in->text("do", what);
         in->text("to", hand_over_to_);
+        in->text("from", from);
+        in->text_list("nodes", nodes, kMembersMax);
     }
     if (what == "own") {
         agent_->own();
     } else if (what == "heal") {
         agent_->heal();
+    } else if (what == "in_sync") {
+        agent_->in_sync(std::move(nodes));
+    } else if (what == "fill") {
+        if (!server_) copying_->fill(from);
     } else if (what == "stop") {
         stops_ = true;
     } else if (what == "audit" && in) {
@@ -243,7 +258,16 @@ void PartitionProcess::tell() {
         if (!audited_.empty()) json.field("audited", audited_);
     }
     if (now.needs_snapshot) json.field("needsSnapshot", true);
-    if (!now.trouble.empty()) json.field("error", now.trouble);
+    for (const auto& [name, nodes] :
+         {std::pair{"waitsFor", &now.waits_for}, std::pair{"near", &now.near}}) {
+        if (!server_ || nodes->empty()) continue;
+        json.key(name).begin_array();
+        for (const std::string& node : *nodes) json.value(node);
+        json.end_array();
+    }
+    const std::string filling = now.needs_snapshot ? copying_->words() : std::string();
+    const std::string& error = filling.empty() ? now.trouble : filling;
+    if (!error.empty()) json.field("error", error);
     json.end_object();
     const std::int64_t now_ns = clock_.monotonic_ns();
     if (line == told_ && now_ns - told_ns_ < kTellEveryNs) return;
@@ -280,6 +304,7 @@ std::optional<int> PartitionProcess::begin_to_serve() {
         return refuse(log_, server.error());
     }
     server_ = std::move(*server);
+    copying_->serve(server_->database());
     set_last_words_exit_code(kExitStoreFailed);
     log_.info("owner of a partition", {{"partition", std::to_string(order_.partition)},
                                        {"epoch", std::to_string(now.epoch)},
@@ -302,6 +327,11 @@ std::optional<int> PartitionProcess::look() {
         return end_code(now);
     }
     if (now.role == PartitionRole::kOwner && agent_->folder_is_free()) return begin_to_serve();
+    if (now.role == PartitionRole::kDiverged && now.healed_without) return set_aside(now);
+    if (copying_->look()) {
+        close_folder();
+        return kExitOwnedElsewhere;  // and back at once, with the folder that has come
+    }
     if (now.role == PartitionRole::kFailed) {
         tell();
         log_.error("the copy of the partition has failed", {{"reason", now.trouble}});
@@ -310,6 +340,23 @@ std::optional<int> PartitionProcess::look() {
     if (now.role == PartitionRole::kFenced || now.role == PartitionRole::kReleased)
         return end_code(now);
     return {};
+}
+
+void PartitionProcess::close_folder() {
+    agent_->end();
+    for (int i = 0; i < 3000 && !agent_->ended(); ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+// A person has said that another copy counts. What this one has is kept, and it begins anew.
+std::optional<int> PartitionProcess::set_aside(const cluster::PartitionStatus& now) {
+    close_folder();
+    auto aside = store::FillFolder::set_aside(
+        order_.dir, "aside-" + std::to_string(now.epoch) + "-" + std::to_string(now.unit));
+    if (!aside) return refuse(log_, aside.error());
+    log_.warn("another copy of the partition counts; this one's folder is kept aside",
+              {{"partition", std::to_string(order_.partition)}, {"folder", *aside}});
+    return kExitOwnedElsewhere;
 }
 
 void PartitionProcess::release(const std::string& to, std::int64_t within_ns) {
@@ -343,9 +390,7 @@ int PartitionProcess::stop() {
     // Whoever owns it next need not wait for the end of a lease.
     if (server_) release("", kStopReleaseNs);
     if (!quiet || (server_ && server_->is_at_work())) return kExitOk;
-    agent_->end();
-    for (int i = 0; i < 3000 && !agent_->ended(); ++i)
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    close_folder();
     return kExitOk;
 }
 

@@ -4,9 +4,10 @@
 //       same folder.
 //
 //   in   first line: PartitionOrder as JSON; then {"do":"own"}, {"do":"hand_over","to":"b"},
-//        {"do":"heal"}, {"do":"stop"}. The end of the input is a stop.
-//   out  {"role","epoch","applied","fsynced","appended","lag","unit","hash","http","error",...} on
-//        each change, and each 500 ms.
+//        {"do":"heal"}, {"do":"in_sync","nodes":["b"]}, {"do":"fill","from":"IP:PORT"},
+//        {"do":"stop"}. The end of the input is a stop.
+//   out  {"role","epoch","applied","fsynced","appended","lag","unit","hash","http","error",
+//        "needsSnapshot","waitsFor","near",...} on each change, and each 500 ms.
 //
 // Threads: main's. Lifetime: returns when the process should end. Limits: a line of 1 MiB.
 // Failure: exit codes: 0 stopped; 1 it could not begin; 70 the store has failed; 75 somebody else

@@ -35,6 +35,15 @@ core::Result<ChildReport> read_child_report(std::string_view line) {
     if (root->find("audited", member) && member.get(text)) out.audited = text;
     if (root->find("hash", member) && member.get(text)) out.status.hash = text;
     if (root->find("error", member) && member.get(text)) out.status.error = text;
+    if (root->find("needsSnapshot", member)) (void)member.get(out.status.needs_snapshot);
+    for (const auto& [name, to] : {std::pair{"waitsFor", &out.status.waits_for},
+                                   std::pair{"near", &out.status.near}}) {
+        core::JsonArray nodes;
+        if (!root->find(name, member) || !member.get(nodes)) continue;
+        for (const core::JsonElement node : nodes) {
+            if (node.get(text)) to->emplace_back(text);
+        }
+    }
     return out;
 }
 
@@ -53,10 +62,9 @@ void Supervisor::order(std::size_t partition, const std::string& line) {
     if (found == slots_.end() || !found->second.child) return;
     Slot& slot = found->second;
     const std::int64_t now_ns = deps_.clock->monotonic_ns();
-    if (slot.last_order == line && now_ns - slot.ordered_ns < kOrderAgainNs) return;
-    slot.last_order = line;
-    slot.ordered_ns = now_ns;
-    slot.child->tell(line);
+    std::erase_if(slot.ordered,
+                  [now_ns](const auto& one) { return now_ns - one.second >= kOrderAgainNs; });
+    if (slot.ordered.emplace(line, now_ns).second) slot.child->tell(line);
 }
 
 void Supervisor::start(std::size_t partition, Slot& slot) {
@@ -72,7 +80,7 @@ void Supervisor::start(std::size_t partition, Slot& slot) {
     }
     slot.child = std::move(*child);
     slot.started_ns = now_ns;
-    slot.last_order.clear();
+    slot.ordered.clear();
     slot.report = {};
     slot.child->tell(deps_.settings(partition));
 }

@@ -73,8 +73,7 @@ private:
         std::int64_t started_ns = 0;
         std::int64_t again_ns = 0;
         std::int64_t back_off_ns = kBackOffNs;
-        std::string last_order;
-        std::int64_t ordered_ns = 0;
+        std::map<std::string, std::int64_t> ordered;  // when it was said last
     };
     void start(std::size_t partition, Slot& slot);
     bool read(std::size_t partition, Slot& slot);

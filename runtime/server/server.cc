@@ -115,6 +115,7 @@ core::Result<std::unique_ptr<Server>> Server::create(const core::Config& config,
     return std::unique_ptr<Server>(new Server(std::move(parts)));
 }
 
+store::Database& Server::database() { return *parts_->database; }
 const ServerAddresses& Server::addresses() const { return parts_->addresses; }
 
 bool Server::keyed() const { return parts_->key_ring.closed(); }

@@ -21,6 +21,10 @@
 #include <string>
 #include <vector>
 
+namespace millrace::store {
+class Database;
+}
+
 namespace millrace::runtime {
 
 struct ServerAddresses {
@@ -44,6 +48,7 @@ public:
     Server& operator=(const Server&) = delete;
 
     const ServerAddresses& addresses() const;
+    store::Database& database();
     // A key was made once: every caller needs one.
     bool keyed() const;
     // What of a configuration that was read again it takes while it runs.

@@ -369,18 +369,45 @@ class OnTwoDisks(PartitionCase):
 
 
 class TooFarBehind(PartitionCase):
+    """A ring of 256 KiB: whoever is away for a moment is run over."""
+
     def stream_config(self):
         return {"log_bytes": 256 << 10}
 
-    def test_a_copy_that_the_ring_has_gone_over_begins_with_a_backup_of_the_owners(self):
+    def run_over(self, c, feed):
+        """c's place is not in the ring any more."""
+        at = c.status["applied"]
+        c.stop()
+        harness.wait_until("the ring to go over it", lambda: self.nats.client().state(STREAM)["first_seq"] > at + 50
+                           and len(feed.acked), 120)
+
+    def fill(self, host, giver, seconds=60):
+        """As a node does: says from where again and again, and starts the process that has ended."""
+        said = [0.0]
+
+        def filled():
+            if not host.alive():
+                host.start()
+            if host.role() == "standby":
+                return True
+            if host.status.get("needsSnapshot") and time.monotonic() - said[0] > 0.3:
+                said[0] = time.monotonic()
+                try:
+                    host.do("fill", **{"from": "unix:" + giver.dir + ".copy"})
+                except OSError:
+                    pass
+            return None
+        return harness.wait_until(f"{host.node} to fill itself (is {host.status}; log {host.log()[-1500:]})", filled, seconds)
+
+    def check_acked(self, owner, acked):
+        self.check_ledger(owner, set(acked), None)
+
+    def test_a_copy_that_the_ring_has_gone_over_fills_itself_from_a_standby(self):
         a, b, c = self.three()
         a.own()
-        c.stop()
         feed = Feed([a])
-        first = harness.wait_until("a first message", lambda: self.nats.client().state(STREAM)["first_seq"] > 50
-                                   and len(feed.acked), 120)
+        self.run_over(c, feed)
         feed.stop()
-        self.assertGreater(first, 0)
         c.start()
         harness.wait_until("to be told that it is too far behind", lambda: c.status.get("needsSnapshot"))
         self.assertIn("needs a snapshot", c.status["error"])
@@ -388,27 +415,67 @@ class TooFarBehind(PartitionCase):
         c.do("own")  # it has not what it takes
         time.sleep(0.5)
         self.assertEqual(a.role(), "owner")
-        c.stop()
-        folder = os.path.join(self.folder, "backup")
-        status, body = a.request("POST", "/v2/backups", {"path": folder}, 60)
-        self.assertIn(status, (200, 201, 202), body)
-        harness.wait_until("the backup", lambda: os.path.exists(os.path.join(folder, "FORMAT")))
-        shutil.rmtree(c.dir)
-        out = subprocess.run([harness.BINARY, "restore", folder, "--data", c.dir], capture_output=True, text=True)
-        self.assertEqual(out.returncode, 0, out.stderr)
-        c.start()
-        c.wait_role("standby")
+        self.fill(c, b)
         self.all_even([a, b, c])
+        self.assertIn("a copy was filled", c.log())
+        self.assertFalse([f for f in os.listdir(os.path.dirname(c.dir)) if f.endswith((".fill", ".old"))])
         a.stop()
         c.own()
         self.check_acked(c, feed.acked)
+        c.stop()
+        self.verified(c)
 
-    def check_acked(self, owner, acked):
-        status, body = owner.request("GET", "/v2/events?limit=1000&pattern=count.me&order=asc")
-        self.assertEqual(status, 200)
-        found = [e["eventId"] for e in json.loads(body)["items"]]
-        self.assertEqual(found, acked[:len(found)])
-        self.assertGreaterEqual(len(found), min(1000, len(acked)))
+    def test_a_lost_folder_is_filled_by_the_owner_while_it_works_and_either_is_killed(self):
+        a, b, c = self.three()
+        a.own()
+        feed = Feed([a, b])
+        self.run_over(c, feed)
+        shutil.rmtree(c.dir)
+        os.makedirs(c.dir)
+        for turn in range(6):
+            if not c.alive():
+                c.start()
+            giver = next((h for h in (a, b) if h.role() == "owner"), a)
+            try:
+                c.do("fill", **{"from": "unix:" + giver.dir + ".copy"})
+            except OSError:
+                pass
+            time.sleep(0.1 * turn)
+            harmed = giver if turn == 3 else c
+            harmed.kill()
+            if turn == 3:  # the owner changes in the midst of it
+                b.own()
+                a.start()
+        before = len(feed.acked)
+        harness.wait_until("events", lambda: len(feed.acked) > before + 100)
+        self.fill(c, b)
+        feed.stop()
+        self.all_even([a, b, c])
+        b.stop()
+        c.own()
+        self.check_acked(c, feed.acked)
+
+    def test_an_owner_waits_for_a_copy_in_sync_and_says_for_whom(self):
+        a, b, c = self.three()
+        for host in (a, b, c):
+            host.do("in_sync", nodes=[n for n in "abc" if n != host.node])
+        a.own()
+        c.process.send_signal(signal.SIGSTOP)
+        self.addCleanup(lambda: c.alive() and c.process.send_signal(signal.SIGCONT))
+        feed = Feed([a])
+        harness.wait_until("the owner to wait for it", lambda: a.status.get("waitsFor") == ["c"], 60)
+        state = self.nats.client().state(STREAM)
+        self.assertLess(state["bytes"], 256 << 10)
+        before = len(feed.acked)
+        time.sleep(1)
+        self.assertLessEqual(len(feed.acked), before)
+        # META puts it out of sync: the ring may go over it.
+        a.do("in_sync", nodes=["b"])
+        harness.wait_until("events again", lambda: len(feed.acked) > before + 1000, 60)
+        c.process.send_signal(signal.SIGCONT)
+        self.fill(c, b)
+        feed.stop()
+        self.all_even([a, b, c])
 
 
 if __name__ == "__main__":

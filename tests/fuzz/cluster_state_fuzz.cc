@@ -1,6 +1,8 @@
 // Fuzzes what nodes of a cluster tell each other and themselves: META, heartbeats, lines of
-// partitions, principals. What reads is written again, and reads as the same.
+// partitions, principals, manifests of snapshots; and what a front looks at of a client's bytes.
+// What reads is written again, and reads as the same.
 #include "core/assert.h"
+#include "runtime/cluster/snapshot_manifest.h"
 #include "runtime/identity/trusted_front.h"
 #include "runtime/node/cluster_state.h"
 #include "runtime/node/named_events.h"
@@ -31,6 +33,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t byte
         const auto again = identity::read_principal(written);
         MR_ASSERT(again && identity::principal_text(again->principal, again->tenant) == written);
     }
+    if (const auto manifest = cluster::read_snapshot_manifest(text)) {
+        const std::string written = manifest->json();
+        const auto again = cluster::read_snapshot_manifest(written);
+        MR_ASSERT(again && again->json() == written);
+    }
+    if (const auto path = cluster::read_snapshot_path(text))
+        MR_ASSERT(cluster::read_snapshot_path(path->text())->id == path->id);
     (void)node::read_child_report(text);
     (void)node::events_are_named({}, text);
     (void)tenant_of_edge_token(text);

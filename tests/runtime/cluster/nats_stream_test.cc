@@ -210,16 +210,24 @@ TEST_F(NatsStreamTest, ReadsInOrderAndBeginsAnewWhereNumbersDoNotFollow) {
 TEST_F(NatsStreamTest, FollowersTellWhatIsOnTheirDisks) {
     get_in();
     EXPECT_EQ(event()->kind, Kind::kUp);
-    stream_->tell_synced(3, 41);
-    EXPECT_NE(heard().find("PUB s.synced 4\r\n3 41\r\n"), std::string::npos);
+    stream_->tell_synced({3, 41, 99, "b", false});
+    EXPECT_NE(heard().find("PUB s.synced 9\r\n3 41 99 b\r\n"), std::string::npos);
     const std::string sid = std::to_string(std::uint64_t{1} << 40);
-    say("MSG s.synced " + sid + " 4\r\n3 41\r\n");
+    say("MSG s.synced " + sid + " 9\r\n3 41 99 b\r\n");
     const auto told = event();
     ASSERT_TRUE(told);
     EXPECT_EQ(told->kind, Kind::kSynced);
-    EXPECT_EQ(told->tag, 3u);
-    EXPECT_EQ(told->sequence, 41u);
-    say("MSG s.synced " + sid + " 7\r\nnothing\r\n");
+    EXPECT_EQ(told->synced.epoch, 3u);
+    EXPECT_EQ(told->synced.unit, 41u);
+    EXPECT_EQ(told->synced.sequence, 99u);
+    EXPECT_EQ(told->synced.node, "b");
+    EXPECT_FALSE(told->synced.holds);
+    stream_->tell_synced({3, 41, 98, "b", true});
+    EXPECT_NE(heard().find("3 41 98 b holds\r\n"), std::string::npos);
+    say("MSG s.synced " + sid + " 15\r\n3 41 98 b holds\r\n");
+    EXPECT_TRUE(event()->synced.holds);
+    for (const std::string wrong : {"nothing", "3 41", "3 41 99", "3 41 99 ", "3 41 x b", ""})
+        say("MSG s.synced " + sid + " " + std::to_string(wrong.size()) + "\r\n" + wrong + "\r\n");
     EXPECT_FALSE(event());
 }
 

@@ -385,6 +385,112 @@ TEST_F(PartitionMachineTest, ACopyBehindTheStreamsBeginningNeedsASnapshot) {
     EXPECT_EQ(role(0), PartitionRole::kOwner);
 }
 
+TEST_F(PartitionMachineTest, SignsOfLifeThatTheRingHasLetGoAreNotMissing) {
+    ASSERT_TRUE(own(0));
+    ASSERT_TRUE(append(0, "0"));
+    run(kSecond);
+    stop(2);
+    run(20 * kSecond);  // signs of life, and nothing else
+    model_.drop_first(model_.last() - 2);
+    start_again(2);
+    run(3 * kSecond);
+    EXPECT_FALSE(machine(2).status().needs_snapshot) << machine(2).status().trouble;
+    EXPECT_EQ(role(2), PartitionRole::kStandby);
+    ASSERT_TRUE(append(0, "1"));
+    run(kSecond);
+    EXPECT_EQ(nodes_[2].copy.batches, (std::vector<std::string>{"0", "1"}));
+    // What stands at its beginning may be the next unit, too.
+    stop(2);
+    run(5 * kSecond);
+    ASSERT_TRUE(append(0, "2"));
+    model_.drop_first(model_.last() - model_.first());
+    start_again(2);
+    run(3 * kSecond);
+    EXPECT_EQ(nodes_[2].copy.batches, (std::vector<std::string>{"0", "1", "2"}));
+}
+
+TEST_F(PartitionMachineTest, AUnitWhoseFirstPartIsGoneIsMissing) {
+    ASSERT_TRUE(own(0));
+    ASSERT_TRUE(append(0, "0"));
+    run(kSecond);
+    stop(2);
+    ASSERT_TRUE(append(0, millrace::test::noise(3 * kPartBytesMax)));
+    while (model_.at(model_.first()).size() < kPartBytesMax) model_.drop_first(1);
+    model_.drop_first(1);
+    start_again(2);
+    run(3 * kSecond);
+    EXPECT_TRUE(machine(2).status().needs_snapshot) << machine(2).status().trouble;
+    EXPECT_EQ(role(2), PartitionRole::kCatchingUp);
+}
+
+TEST_F(PartitionMachineTest, BehindAGapAnotherHistoryIsAnotherHistory) {
+    ASSERT_TRUE(own(0));
+    ASSERT_TRUE(append(0, "0"));
+    run(kSecond);
+    stop(2);
+    nodes_[2].copy.at.hash ^= 1;
+    ASSERT_TRUE(append(0, "1"));
+    model_.drop_first(model_.last() - model_.first());
+    nodes_[2].copy.at.sequence = 1;
+    start_again(2);
+    run(3 * kSecond);
+    EXPECT_EQ(role(2), PartitionRole::kDiverged) << "it is not to be filled over";
+    EXPECT_FALSE(machine(2).status().needs_snapshot);
+}
+
+TEST_F(PartitionMachineTest, AnOwnerDoesNotRunAwayFromACopyInSync) {
+    model_.ring_bytes = 64u << 10;
+    ASSERT_TRUE(own(0));
+    run(3 * kSecond);  // all have told where they are
+    machine(0).in_sync({"b", "c"});
+    stop(2);
+    const std::string batch = millrace::test::noise(1'000);
+    int appended = 0;
+    while (machine(0).has_room(batch.size(), model_.now_ns()) && ++appended < 200)
+        ASSERT_TRUE(append(0, batch));
+    EXPECT_LT(appended, 40);
+    EXPECT_GT(appended, 20);
+    EXPECT_TRUE(machine(0).status().waits_for.empty());
+    run(6 * kSecond);
+    EXPECT_FALSE(machine(0).has_room(batch.size(), model_.now_ns()));
+    EXPECT_EQ(machine(0).status().waits_for, std::vector<std::string>{"c"});
+    EXPECT_GT(machine(0).lease_until_ns(), model_.now_ns()) << "it goes on being the owner";
+    // It comes back, and nothing of it is missing.
+    start_again(2);
+    run(3 * kSecond);
+    EXPECT_FALSE(machine(2).status().needs_snapshot);
+    EXPECT_TRUE(machine(0).has_room(batch.size(), model_.now_ns()));
+    EXPECT_TRUE(machine(0).status().waits_for.empty());
+    // Put out of sync, it is run over.
+    stop(2);
+    machine(0).in_sync({"b"});
+    for (int i = 0; i < 100; ++i) {
+        while (!machine(0).has_room(batch.size(), model_.now_ns())) step();
+        ASSERT_TRUE(append(0, batch));
+    }
+    start_again(2);
+    run(3 * kSecond);
+    EXPECT_TRUE(machine(2).status().needs_snapshot);
+    EXPECT_FALSE(machine(1).status().needs_snapshot);
+}
+
+TEST_F(PartitionMachineTest, WhoseHistoryIsAnotherIsToldThatAPersonHasDecided) {
+    ASSERT_TRUE(own(0));
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(append(0, std::to_string(i)));
+    run(2 * kSecond);
+    stop(2);
+    nodes_[2].copy.at.hash ^= 1;
+    model_.recreate();
+    start_again(2);
+    run(20 * kSecond);
+    EXPECT_EQ(role(2), PartitionRole::kDiverged);
+    EXPECT_FALSE(machine(2).status().healed_without);
+    machine(1).heal();
+    ASSERT_TRUE(run_until([&] { return role(1) == PartitionRole::kOwner; }, 10 * kSecond));
+    EXPECT_TRUE(run_until([&] { return machine(2).status().healed_without; }, 20 * kSecond));
+    EXPECT_EQ(role(2), PartitionRole::kDiverged) << "what it has stays as it is";
+}
+
 TEST_F(PartitionMachineTest, WhatDoesNotFollowEndsTheFollowing) {
     ASSERT_TRUE(own(0));
     ASSERT_TRUE(append(0, "0"));

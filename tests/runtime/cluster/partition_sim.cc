@@ -15,10 +15,11 @@ constexpr std::int64_t kPlayNs = 60 * kSecond;
 constexpr std::int64_t kCalmNs = 180 * kSecond;
 constexpr std::int64_t kNodeTimeoutNs = 5 * kSecond;
 constexpr std::int64_t kLookEveryNs = kSecond / 2;
+constexpr std::size_t kSmallBytes = 32;
 
 }  // namespace
 
-// A folder: what is behind `synced` goes with a crash.
+// A folder, with the row that says how far it has come: what is behind `synced` goes with a crash.
 class PartitionSim::Copy final : public PartitionCopy {
 public:
     struct Entry {
@@ -27,44 +28,57 @@ public:
     };
     core::Status apply(std::string_view batch, const store::ReplicaPosition& at) override {
         entries.push_back({std::string(batch), at});
+        row = at;
         return {};
     }
     core::Status note(const store::ReplicaPosition& at) override {
-        entries.push_back({{}, at});
+        if (at.unit != row.unit) entries.push_back({{}, at});
+        row = at;
         return {};
     }
     core::Status sync() override {
         synced = entries.size();
+        synced_row = row;
         return {};
     }
-    store::ReplicaPosition at() const {
-        return entries.empty() ? store::ReplicaPosition{} : entries.back().at;
+    void crash() {
+        entries.resize(synced);
+        row = synced_row;
     }
+    store::ReplicaPosition at() const { return row; }
     std::vector<Entry> entries;
     std::size_t synced = 0;
+    store::ReplicaPosition row, synced_row;
 };
 
 struct PartitionSim::Host {
     Copy copy;
     std::unique_ptr<PartitionMachine> machine;
-    std::int64_t back_ns = 0;    // when it starts again; 0: it runs
-    std::int64_t serves_ns = 0;  // from then on; 0: it does not
-    std::int64_t heard_ns = 0;   // its last sign to the others
-    PartitionStatus told{};      // what it said then
-    std::string event;           // under way
-    std::uint64_t served = 0;    // appends, since it owns
-    std::int64_t snapshot_ns = 0;
+    std::int64_t back_ns = 0;      // when it starts again; 0: it runs
+    std::int64_t serves_ns = 0;    // from then on; 0: it does not
+    std::int64_t heard_ns = 0;     // its last sign to the others
+    PartitionStatus told{};        // what it said then
+    std::string event;             // under way
+    std::uint64_t served = 0;      // appends, since it owns
+    std::unique_ptr<Copy> coming;  // a snapshot of another one's
+    std::int64_t comes_ns = 0;     // it is here whole then
+    std::int64_t stopped_ns = 0;   // until then it does nothing
 };
 
 PartitionSim::PartitionSim(std::uint64_t seed) : random_(seed), model_(seed * 31 + 7, kHosts) {
     for (auto& host : hosts_) host = std::make_unique<Host>();
     waits_for_copy_ = chance(3);
-    for (std::size_t i = 0; i < kHosts; ++i) begin(i);
     append_one_in_ = 2 + random_.below(40);
     weather_kinds_ = random_.next();
     const auto some = [&](std::uint64_t most) { return chance(2) ? random_.below(most) : 0; };
     model_.weather = {some(60), some(60), some(40), some(200)};
     next_weather_ns_ = between(500, 3'000);
+    if (chance(2)) model_.ring_bytes = 5'000 + random_.below(12'000);
+    ring_wait_ns_ = between(200, 3'000);
+    // Then nobody appends any more, and the ring fills with signs of life.
+    if (model_.ring_bytes != 0 && chance(3)) idle_from_ns_ = between(5'000, 20'000);
+    in_sync_.fill(true);
+    for (std::size_t i = 0; i < kHosts; ++i) begin(i);
 }
 PartitionSim::~PartitionSim() = default;
 
@@ -79,9 +93,10 @@ void PartitionSim::begin(std::size_t i) {
     options.node = std::string(1, static_cast<char>('a' + i));
     options.token = options.node + std::to_string(++tokens_);
     options.waits_for_copy = waits_for_copy_;
+    options.ring_wait_ns = ring_wait_ns_;
     host.machine =
         std::make_unique<PartitionMachine>(options, model_.port(i), host.copy, host.copy.at());
-    host.back_ns = host.serves_ns = host.snapshot_ns = 0;
+    host.back_ns = host.serves_ns = 0;
     host.event.clear();
     model_.up(i);
 }
@@ -94,7 +109,8 @@ void PartitionSim::crash(std::size_t i, std::int64_t for_ns) {
     host.machine.reset();
     host.serves_ns = 0;
     host.event.clear();
-    host.copy.entries.resize(host.copy.synced);
+    host.coming.reset();
+    host.copy.crash();
     host.back_ns = now() + for_ns;
 }
 
@@ -117,6 +133,8 @@ void PartitionSim::step_host(std::size_t i) {
         if (now() >= host.back_ns) begin(i);
         return;
     }
+    if (now() < host.stopped_ns) return;
+    if (host.coming && now() >= host.comes_ns) return take_snapshot(i);
     StreamEvent event;
     while (model_.next(i, event)) host.machine->on(std::move(event), now());
     host.machine->turn(now());
@@ -143,18 +161,18 @@ void PartitionSim::serve(Host& host) {
     if (now() < host.serves_ns) return;
     if (auto done = machine.done()) {
         if (!*done) return;
-        host.copy.entries.push_back({host.event, **done});
-        host.copy.synced = host.copy.entries.size();
+        (void)host.copy.apply(host.event, **done);
+        (void)host.copy.sync();
         if (waits_for_copy_) check_second_copy(host);
         ++host.served;
         ledger_.insert(std::exchange(host.event, {}));
     }
     if (!machine.may_append() || !host.event.empty() || (calm_ && chance(2)) ||
-        !chance(append_one_in_))
+        now() >= idle_from_ns_ || !chance(append_one_in_) || !machine.has_room(kSmallBytes, now()))
         return;
     host.event = "event " + std::to_string(++events_);
     // Now and then one that has parts.
-    if (chance(150)) {
+    if (model_.ring_bytes == 0 && chance(150)) {
         host.event.push_back(' ');
         const std::size_t bytes = kPartBytesMax + random_.below(3 * kPartBytesMax);
         while (host.event.size() < bytes) {
@@ -183,35 +201,90 @@ void PartitionSim::supervise() {
     bool owned = false;
     Host* best = nullptr;
     for (auto& host : hosts_) {
-        if (host->machine && host->machine->status().connected) {
+        if (host->machine && host->machine->status().connected && now() >= host->stopped_ns) {
             host->heard_ns = now();
             host->told = host->machine->status();
-            if (host->told.needs_snapshot) snapshot(*host);
+            if (host->told.needs_snapshot && !host->coming) begin_snapshot(*host);
         }
         const bool lives = now() - host->heard_ns < kNodeTimeoutNs && host->heard_ns != 0;
         owned |= lives && host->told.role == PartitionRole::kOwner;
-        const bool may = host->machine && host->heard_ns == now() &&
+        const bool may = host->machine && host->heard_ns == now() && !host->told.needs_snapshot &&
                          (host->told.role == PartitionRole::kStandby ||
                           host->told.role == PartitionRole::kCatchingUp);
         if (may && (!best || host->told.applied > best->told.applied)) best = host.get();
     }
     if (!owned && best && now() > kNodeTimeoutNs) best->machine->own();
+    decide_in_sync();
 }
 
-// As from the owner's folder: what it has on its disk.
-void PartitionSim::snapshot(Host& host) {
+// META, as the owner's node writes it.
+void PartitionSim::decide_in_sync() {
     for (std::size_t i = 0; i < kHosts; ++i) {
-        Host& from = *hosts_[i];
-        if (!from.machine || from.serves_ns == 0 || now() < from.serves_ns) continue;
-        host.copy.entries.assign(
-            from.copy.entries.begin(),
-            from.copy.entries.begin() + static_cast<std::ptrdiff_t>(from.copy.synced));
-        host.copy.synced = host.copy.entries.size();
-        for (std::size_t j = 0; j < kHosts; ++j) {
-            if (hosts_[j].get() == &host) crash(j, between(20, 200));
+        PartitionMachine* const owner = hosts_[i]->machine.get();
+        if (!owner || owner->status().role != PartitionRole::kOwner ||
+            now() < hosts_[i]->stopped_ns)
+            continue;
+        const auto& waits_for = owner->status().waits_for;
+        const auto& near = owner->status().near;
+        for (std::size_t k = 0; k < kHosts; ++k) {
+            const std::string name(1, static_cast<char>('a' + k));
+            const bool lives = now() - hosts_[k]->heard_ns < kNodeTimeoutNs;
+            const bool waited_for =
+                std::find(waits_for.begin(), waits_for.end(), name) != waits_for.end();
+            const bool needs = lives && hosts_[k]->told.needs_snapshot;
+            // Whom META calls in sync is not gone over by the ring.
+            if (in_sync_[k] && needs && k != i && !waited_for && model_.ring_bytes != 0)
+                fail("the ring has gone over a copy that is in sync");
+            if (waited_for || needs)
+                in_sync_[k] = false;
+            else if (lives && hosts_[k]->told.role == PartitionRole::kStandby &&
+                     std::find(near.begin(), near.end(), name) != near.end())
+                in_sync_[k] = true;
         }
-        return;
+        in_sync_[i] = true;
     }
+    // All are told, so that whoever comes to own knows it.
+    for (std::size_t i = 0; i < kHosts; ++i) {
+        if (!hosts_[i]->machine) continue;
+        std::vector<std::string> others;
+        for (std::size_t k = 0; k < kHosts; ++k) {
+            if (in_sync_[k] && k != i) others.emplace_back(1, static_cast<char>('a' + k));
+        }
+        hosts_[i]->machine->in_sync(others);
+    }
+}
+
+// Of a standby if there is one, else of the owner: what it has, and how far it has read.
+void PartitionSim::begin_snapshot(Host& host) {
+    Host* best = nullptr;
+    for (auto& one : hosts_) {
+        if (!one->machine || one.get() == &host || now() < one->stopped_ns ||
+            one->machine->status().needs_snapshot)
+            continue;
+        const PartitionRole role = one->machine->status().role;
+        const bool owns = role == PartitionRole::kOwner && one->serves_ns != 0 &&
+                          now() >= one->serves_ns && one->event.empty();
+        if (!owns && role != PartitionRole::kStandby) continue;
+        if (!best || !owns) best = one.get();
+    }
+    if (!best) return;
+    if (best->copy.at().hash == host.copy.at().hash)
+        return fail("a snapshot for a copy that misses nothing");
+    (void)best->copy.note(best->machine->position());
+    (void)best->copy.sync();
+    host.coming = std::make_unique<Copy>(best->copy);
+    host.comes_ns = now() + between(20, 3'000);
+}
+
+// The ring may have gone over it on its way: then another one follows.
+void PartitionSim::take_snapshot(std::size_t i) {
+    Host& host = *hosts_[i];
+    const std::unique_ptr<Copy> come = std::move(host.coming);
+    if (come->row.sequence + 1 < host.machine->status().first) return;
+    check_chains();
+    host.copy = *come;
+    crash(i, between(20, 200));
+    ++filled_;
 }
 
 // ---- the weather
@@ -221,13 +294,13 @@ void PartitionSim::weather() {
     const std::size_t i = random_.below(kHosts);
     Host& host = *hosts_[i];
     const bool falls = now() >= calm_until_ns_;
-    const auto kind = random_.below(8);
+    const auto kind = random_.below(9);
     // Some do not occur at all in some seeds.
     if ((weather_kinds_ >> kind & 1u) != 0 && kind > 2) return;
     switch (kind) {
         case 0:
         case 1:
-            if (falls) crash(i, between(50, 8'000));
+            if (falls) crash(i, between(50, model_.ring_bytes != 0 ? 20'000 : 8'000));
             break;
         case 2:
             if (host.machine && falls) model_.cut(i, between(100, 9'000));
@@ -254,7 +327,11 @@ void PartitionSim::weather() {
             break;
         }
         case 6:
-            if (model_.last() > model_.first() + 30) model_.drop_first(random_.below(30));
+            if (model_.ring_bytes == 0 && model_.last() > model_.first() + 30)
+                model_.drop_first(random_.below(30));
+            break;
+        case 7:
+            if (falls) host.stopped_ns = now() + between(500, 12'000);
             break;
         default: break;
     }
@@ -266,7 +343,7 @@ void PartitionSim::check_leases() {
     std::size_t holders = 0;
     for (auto& host : hosts_) {
         holders += host->machine && host->serves_ns != 0 && now() >= host->serves_ns &&
-                           now() < host->machine->lease_until_ns()
+                           now() >= host->stopped_ns && now() < host->machine->lease_until_ns()
                        ? 1
                        : 0;
     }
@@ -319,6 +396,7 @@ bool PartitionSim::settled() const {
 
 void PartitionSim::calm() {
     calm_ = true;
+    for (auto& host : hosts_) host->stopped_ns = 0;
     model_.weather = {};
     append_one_in_ = 1'000'000'000;
     const std::int64_t end = now() + kCalmNs;

@@ -1,9 +1,11 @@
 // What: three hosts of one partition over a model of its stream, from a seed: clients that append,
 //       a supervisor that tells who owns by what it hears, hosts that crash with what they had not
-//       synced, connections that break, seconds without a leader, lost and late answers, an end
-//       that is lost, a ring that goes over its beginning, hand-overs.
+//       synced or stand still, connections that break, seconds without a leader, lost and late
+//       answers, an end that is lost, a small ring that goes over its beginning, snapshots that
+//       take their time, hand-overs.
 //       The ledger: what was acknowledged stands in every copy in the end, once; the copies' chains
-//       are prefixes of each other at any time; epochs rise; no two hosts deliver at the same time.
+//       are prefixes of each other at any time; epochs rise; no two hosts deliver at the same time;
+//       the ring goes over no copy that META calls in sync.
 // Threads: one. Lifetime: value. Limits: of memory. Failure: wrong() says what was seen.
 #pragma once
 
@@ -13,6 +15,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <set>
@@ -30,6 +33,7 @@ public:
     const std::string& wrong() const { return wrong_; }
     std::size_t acknowledged() const { return ledger_.size(); }
     std::size_t takeovers() const { return takeovers_; }
+    std::size_t filled() const { return filled_; }
 
 private:
     static constexpr std::size_t kHosts = 3;
@@ -44,7 +48,9 @@ private:
     void weather();
     void crash(std::size_t i, std::int64_t for_ns);
     void begin(std::size_t i);
-    void snapshot(Host& host);
+    void decide_in_sync();
+    void begin_snapshot(Host& host);
+    void take_snapshot(std::size_t i);
     void check_leases();
     void check_chains();
     void check_ledger();
@@ -65,12 +71,16 @@ private:
     std::set<std::string> ledger_;
     std::uint64_t events_ = 0;
     std::size_t takeovers_ = 0;
+    std::size_t filled_ = 0;
+    std::array<bool, kHosts> in_sync_{};  // as META has it
     std::int64_t next_weather_ns_ = 0;
     std::int64_t next_look_ns_ = 0;
     std::int64_t calm_until_ns_ =
         0;  // no host falls: the stream has lost something it must get back
     bool calm_ = false;
     bool waits_for_copy_ = false;
+    std::int64_t ring_wait_ns_ = 0;
+    std::int64_t idle_from_ns_ = std::numeric_limits<std::int64_t>::max();
     std::uint64_t tokens_ = 0;
     std::uint64_t append_one_in_ = 20;
     std::uint64_t weather_kinds_ = 0;

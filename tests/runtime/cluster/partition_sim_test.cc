@@ -13,7 +13,7 @@ TEST(PartitionSim, NothingAcknowledgedIsLostWhateverHappens) {
     const char* many = std::getenv("MILLRACE_PARTITION_SEEDS");
     const std::uint64_t first = one ? std::strtoull(one, nullptr, 10) : 1;
     const std::uint64_t seeds = one ? 1 : many ? std::strtoull(many, nullptr, 10) : 60;
-    std::size_t acknowledged = 0, takeovers = 0;
+    std::size_t acknowledged = 0, takeovers = 0, filled = 0;
     for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
         PartitionSim sim(seed);
         sim.play();
@@ -21,10 +21,12 @@ TEST(PartitionSim, NothingAcknowledgedIsLostWhateverHappens) {
         if (::testing::Test::HasFailure()) return;
         acknowledged += sim.acknowledged();
         takeovers += sim.takeovers();
+        filled += sim.filled();
     }
     if (one) return;
     EXPECT_GT(acknowledged, seeds * 50);
     EXPECT_GT(takeovers, seeds * 2);
+    EXPECT_GT(filled, seeds / 8);
 }
 
 }  // namespace

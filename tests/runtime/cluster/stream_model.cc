@@ -45,6 +45,8 @@ public:
             event.created_us = model_.created_us_;
             event.first = model_.first_;
             event.last = model_.last_as_told();
+            event.bytes_there = model_.bytes_;
+            event.ring_bytes = model_.ring_bytes;
             return event;
         });
     }
@@ -54,15 +56,14 @@ public:
         model_.deliver(*this);
     }
     void stop_reading() override { read_at = 0; }
-    void tell_synced(std::uint64_t epoch, std::uint64_t unit) override {
+    void tell_synced(const runtime::cluster::SyncedWord& word) override {
         if (!is_up) return;
         for (auto& other : model_.ports_) {
             if (other.get() == this || model_.chance(model_.weather.lost_requests)) continue;
-            model_.later(model_.hop_ns(), [to = other.get(), epoch, unit, of = other->connection] {
+            model_.later(model_.hop_ns(), [to = other.get(), word, of = other->connection] {
                 StreamEvent event;
                 event.kind = StreamEvent::Kind::kSynced;
-                event.tag = epoch;
-                event.sequence = unit;
+                event.synced = word;
                 to->tell(std::move(event), of);
             });
         }
@@ -167,7 +168,7 @@ void StreamModel::arrive(Port& port, std::uint64_t connection, std::uint64_t tag
         return;
     }
     const bool fits = expects == kExpectsNothing || expects == last();
-    if (fits) log_.push_back(message);
+    if (fits) put(message);
     event.kind = fits ? StreamEvent::Kind::kTaken : StreamEvent::Kind::kRefused;
     event.sequence = fits ? last() : 0;
     event.wrong_place = !fits;
@@ -211,11 +212,15 @@ void StreamModel::down(std::size_t index) {
 void StreamModel::up(std::size_t index) { ports_[index]->come_up(); }
 
 void StreamModel::lose_tail(std::size_t messages) {
-    while (messages-- > 0 && !log_.empty()) log_.pop_back();
+    for (; messages > 0 && !log_.empty(); --messages) {
+        bytes_ -= log_.back().size() + kAroundAMessage;
+        log_.pop_back();
+    }
 }
 
 void StreamModel::recreate() {
     log_.clear();
+    bytes_ = 0;
     first_ = 1;
     created_us_ += 1'000;
     there_ = true;
@@ -223,9 +228,16 @@ void StreamModel::recreate() {
 
 void StreamModel::drop_first(std::size_t messages) {
     while (messages-- > 0 && !log_.empty()) {
+        bytes_ -= log_.front().size() + kAroundAMessage;
         log_.pop_front();
         ++first_;
     }
+}
+
+void StreamModel::put(const std::string& message) {
+    log_.push_back(message);
+    bytes_ += message.size() + kAroundAMessage;
+    while (ring_bytes != 0 && bytes_ > ring_bytes && log_.size() > 1) drop_first(1);
 }
 
 }  // namespace millrace::test

@@ -46,6 +46,7 @@ public:
     std::int64_t now_ns() const { return now_ns_; }
 
     Weather weather;
+    std::uint64_t ring_bytes = 0;  // what is oldest leaves when there is more; 0: nothing does
     void lose_leader(std::int64_t for_ns) { leaderless_until_ns_ = now_ns_ + for_ns; }
     bool has_leader() const { return now_ns_ >= leaderless_until_ns_; }
     // The port's connection breaks, and comes back.
@@ -64,7 +65,9 @@ public:
     const std::string& at(std::uint64_t sequence) const { return log_[sequence - first_]; }
 
 private:
+    static constexpr std::size_t kAroundAMessage = 120;
     class Port;
+    void put(const std::string& message);
     void later(std::int64_t after_ns, std::function<void()> what);
     void arrive(Port& port, std::uint64_t connection, std::uint64_t tag, const std::string& message,
                 std::uint64_t expects);
@@ -81,6 +84,7 @@ private:
     std::int64_t created_us_ = 1'000;
     std::uint64_t first_ = 1;
     std::deque<std::string> log_;
+    std::uint64_t bytes_ = 0;
     std::multimap<std::int64_t, std::function<void()>> due_;
     std::vector<std::unique_ptr<Port>> ports_;
 };
