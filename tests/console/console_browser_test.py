@@ -2,8 +2,9 @@
 its policy, without a request to elsewhere; hostile events as text; the keyboard alone; a session; and the
 client for JavaScript in a page of another origin.
 Method: a server with something of everything in it, one with links and an edge (linked.py), three nodes
-of a cluster, and playwright-core in Debian's chromium; names of parts run only those. What is not there (chromium, Node 20, `npm ci` in tools/console) is said, and nothing
-is tested then. Screenshots go to MILLRACE_SHOTS, where that is set.
+of a cluster, and playwright-core in Debian's chromium; names of parts run only those. What is not there
+(chromium, Node 20, `npm ci` in tools/console) is said, and nothing is tested then. Screenshots go to
+MILLRACE_SHOTS, where that is set.
 """
 import functools
 import http.server

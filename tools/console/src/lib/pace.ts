@@ -29,9 +29,11 @@ export function usePace<T>(value: T | null, countsOf: (value: T) => [string, num
 const SAMPLES_MAX = 450;
 export function useSeen<T>(value: T | null, sampleOf: (value: T) => Record<string, number>): Series | null {
   const kept = useRef<{ value: T | null; series: Series | null }>({ value: null, series: null });
-  if (value === null || kept.current.value === value) return kept.current.series;
+  // One sample alone is drawn over a day.
+  const shown = () => kept.current.series && kept.current.series.at.length > 1 ? kept.current.series : null;
+  if (value === null || kept.current.value === value) return shown();
   const series: Series = { at: [...(kept.current.series?.at ?? []), Date.now() / 1000].slice(-SAMPLES_MAX) };
   for (const [name, one] of Object.entries(sampleOf(value))) series[name] = [...(kept.current.series?.[name] ?? []), one].slice(-SAMPLES_MAX);
   kept.current = { value, series };
-  return series;
+  return shown();
 }

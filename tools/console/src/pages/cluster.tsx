@@ -44,7 +44,7 @@ function All({ route, me }: PageProps) {
   const wrong = states.filter((one) => one !== 'well').length;
   const rows = cluster.partitions.filter((one, i) => (!show || (show === 'wrong' ? states[i] !== 'well' : states[i] === show)) && (!node || one.copies.some((copy) => copy.node === node)))
     .sort((a, b) => STATES.indexOf(stateOf(a, cluster.replicas)) - STATES.indexOf(stateOf(b, cluster.replicas)) || a.partition - b.partition);
-  return <Page title="Cluster" help="cluster" sub={<><b>{cluster.name}</b>, as node <b>{cluster.node}</b> sees it{cluster.nats?.version && <>, on NATS {cluster.nats.version}</>}</>}>
+  return <Page title="Cluster" help="cluster" sub={<><b>{cluster.name}</b>, as node <b>{cluster.node}</b> sees it{cluster.nats?.version && <>, on NATS {cluster.nats.version}</>}{cluster.partitionBy && <>, partitioned by {cluster.partitionBy}</>}</>}>
     {seen.error && <div class="fault" role="alert"><strong>This node does not answer.</strong> <span class="wrap">{seen.error.message}</span> What is shown is what it said last; the console of another node knows more.</div>}
     {!cluster.initialized && <p class="note-box" role="status"><b>The cluster has not been made yet.</b> On a node's machine, when all are up: <code>millrace cluster init {cluster.nodes.map((one) => one.node).join(' ')}</code></p>}
     {alarms.map((alarm) => <div class={alarm.bad ? 'fault' : 'note-box'} role={alarm.bad ? 'alert' : 'status'} key={alarm.what}><strong>{alarm.to ? <a href={href(alarm.to)}>{alarm.what}</a> : alarm.what}</strong> {alarm.says}</div>)}
