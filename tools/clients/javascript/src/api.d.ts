@@ -1181,6 +1181,8 @@ export interface ClusterCopy {
   lag?: number;
   unit?: number;
   hash?: string;
+  inSync?: boolean;
+  needsSnapshot?: boolean;
   error?: string;
 }
 export interface NewCluster {

@@ -1539,6 +1539,8 @@ _ClusterCopyFurther = TypedDict("_ClusterCopyFurther", {
     "lag": "int",
     "unit": "int",
     "hash": "str",
+    "inSync": "bool",
+    "needsSnapshot": "bool",
     "error": "str",
 }, total=False)
 
