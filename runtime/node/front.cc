@@ -2,7 +2,7 @@
 
 #include "core/crypto/random_bits.h"
 #include "core/hex.h"
-#include "io/error_body.h"
+#include "core/json_writer.h"
 #include "io/http_head.h"
 #include "io/tls/tls_service.h"
 #include "runtime/hub/hub_batch.h"
@@ -22,12 +22,19 @@ namespace {
 constexpr std::string_view kEventsPath = "/v2/events";
 constexpr std::string_view kRetryAfter = "Retry-After";
 
-core::Error maybe_taken() {
-    return core::Error(core::ErrorCode::kUnavailable,
-                       "the node that this went to is gone: whether it was taken is not known; "
-                       "send events again with the same eventId, and look before you repeat "
-                       "anything else")
-        .retry_after(1);
+// As any other error, and a word for programs: of another 503 nothing was taken.
+std::string maybe_taken() {
+    constexpr core::ErrorCode kCode = core::ErrorCode::kUnavailable;
+    std::string body;
+    core::JsonWriter json(body);
+    json.begin_object().field("success", false).key("error").begin_object();
+    json.field("message",
+               "the node that this went to is gone: whether it was taken is not known; send "
+               "events again with the same eventId, and look before you repeat anything else");
+    json.field("code", core::error_code_text(kCode));
+    json.field("statusCode", core::error_code_status(kCode)).key("details").begin_object();
+    json.field("reason", kMaybeTaken).end_object().end_object().end_object();
+    return body;
 }
 
 // No two fronts, and no two starts of one, make the same ids.
@@ -512,8 +519,7 @@ void Front::answer(Passage& passage, const core::Error& error) {
     const std::vector<io::HeaderField> headers = {
         {passage.is_private ? identity::kFrontAnswerHeader : kRetryAfter,
          passage.is_private ? kMaybeTaken : "1"}};
-    passage.server().respond(passage.token, {.status = 503, .headers = headers},
-                             io::error_body(maybe_taken()));
+    passage.server().respond(passage.token, {.status = 503, .headers = headers}, maybe_taken());
     finish(passage);
 }
 

@@ -96,6 +96,8 @@ void Node::turn() {
 
 void Node::leave() {
     leaving_ = true;
+    // Whose name it is has the word.
+    if (!joined_ || !fatal_.empty()) return;
     // Others know at once that nothing is owned here.
     Heartbeat last = heard_[settings_.node].said;
     for (auto& [p, status] : last.partitions) status.role = Role::kDown;
@@ -111,6 +113,7 @@ void Node::hear() {
             if (said->incarnation != deps_.incarnation) take_own_name(*said);
             continue;
         }
+        if (!is_node_name(said->node)) continue;
         Heard& heard = heard_[said->node];
         heard.at_ns = turned_ns_;
         heard.said = std::move(*said);

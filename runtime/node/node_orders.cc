@@ -44,9 +44,12 @@ bool read_text(std::string_view body, std::string_view name, std::string& out) {
 bool read_nodes(std::string_view body, std::vector<std::string>& out) {
     core::JsonDom dom;
     auto root = dom.parse(body);
+    core::JsonMembers members;
     core::JsonElement member;
     core::JsonArray nodes;
-    if (!root || !root->find("nodes", member) || !member.get(nodes)) return false;
+    if (!root || !root->get(members) || members.size() != 1 || !members.find("nodes", member) ||
+        !member.get(nodes))
+        return false;
     for (const core::JsonElement item : nodes) {
         std::string_view text;
         if (!item.get(text) || !is_node_name(text) ||
@@ -154,6 +157,10 @@ void Node::begin_cluster(NodeOrder&& order) {
     meta.partition_by = cluster.partition_by;
     meta.replicas = static_cast<std::size_t>(cluster.replicas);
     for (const std::string& node : nodes) {
+        if (node == settings_.node && !joined_) {
+            return refuse_order(order, core::ErrorCode::kUnavailable,
+                                "this node has just begun, and listens who is there: come again");
+        }
         const auto heard = heard_.find(node);
         if (heard == heard_.end() ||
             turned_ns_ - heard->second.at_ns > cluster.node_timeout_us * 1000) {

@@ -258,6 +258,7 @@ class ClusterTest(unittest.TestCase):
             code = twin.process.wait(30)
             self.assertEqual(code, 1)
             self.assertIn("is running already", twin.log())
+            self.assertEqual([n["node"] for n in self.cluster.view()["nodes"]], ["a", "b", "c"])
         finally:
             twin.kill()
         self.assertEqual(self.cluster["a"].request("GET", "/readyz").status, 200)

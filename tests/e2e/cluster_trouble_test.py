@@ -26,7 +26,11 @@ class Trouble(unittest.TestCase):
         cls.sink = sink.Sink()
         cls.cluster = cluster_nodes.Cluster(partitions=3)
         try:
-            cls.cluster.start().init()
+            cls.cluster.start()
+            cls.bad_init = harness.wait_until("NATS to have said that there is no cluster", lambda: next((
+                r for r in [cls.cluster["a"].request("POST", "/v2/cluster/init", {"nodes": list("abc"), "more": 1})]
+                if r.status != 503), None), 60)
+            cls.cluster.init()
             first = cls.cluster["a"]
             cls.admin = first.ok("POST", "/v2/keys", {"name": "first", "role": "admin"})["key"]
             for node in cls.cluster.nodes.values():
@@ -70,6 +74,10 @@ class Trouble(unittest.TestCase):
         return moved.json()["id"]
 
     # ---- what people ask of a cluster
+
+    def test_0_a_making_that_says_more_than_is_known_is_refused(self):
+        self.assertEqual(self.bad_init.status, 400, self.bad_init)
+        self.assertIn("expected", self.bad_init.json()["error"]["message"])
 
     def test_1_orders_are_in_the_audit_log(self):
         made = harness.wait_until("the making", lambda: self.audited("init", self.cluster.name), 30)

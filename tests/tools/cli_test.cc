@@ -163,6 +163,32 @@ TEST(Cli, BulkLoadTellsTheFilesOwnLinesAndBytes) {
     EXPECT_EQ(server.requests().size(), 4u);
 }
 
+// A node of a cluster that has lost the batch's owner does not know what became of it.
+TEST(Cli, WhatMayHaveBeenTakenIsLoadedAgainOnlyIfEachEventHasAnId) {
+    int refusals = 0;
+    FakeHttpServer server([&](const FakeRequest&) -> FakeReply {
+        if (refusals-- <= 0) return {.status = 202, .body = R"({"accepted":1,"duplicates":1})"};
+        return {.status = 503,
+                .body =
+                    R"({"success":false,"error":{"message":"nobody knows","code":"UNAVAILABLE",)"
+                    R"("statusCode":503,"details":{"reason":"maybe-taken"}}})"};
+    });
+    const std::string path = testing::TempDir() + "/millrace_cli_maybe.ndjson";
+    refusals = 1;
+    std::ofstream(path)
+        << "{\"eventId\":\"a\",\"pattern\":\"p\"}\n{\"pattern\":\"p\",\"eventId\":\"b\"}\n";
+    const Outcome named = run({"--server", server.address(), "event", "load", path});
+    EXPECT_EQ(named.code, kExitOk) << named.err;
+    EXPECT_EQ(server.requests().size(), 2u);
+    refusals = 1;
+    std::ofstream(path) << "{\"eventId\":\"a\",\"pattern\":\"p\"}\n{\"pattern\":\"p\"}\n";
+    const Outcome unnamed = run({"--server", server.address(), "event", "load", path});
+    EXPECT_EQ(unnamed.code, kExitFailed);
+    EXPECT_NE(unnamed.err.find("nobody knows"), std::string::npos) << unnamed.err;
+    EXPECT_EQ(server.requests().size(), 3u);
+    unlink(path.c_str());
+}
+
 TEST(Cli, WhatTheServerHasStampedIsLeftOutWhenItIsLoadedAgain) {
     FakeHttpServer server(always({.status = 202, .body = R"({"accepted":3})"}));
     const std::string path = testing::TempDir() + "/millrace_cli_stamped.ndjson";

@@ -6,6 +6,7 @@
 #include "tools/cli/line_input.h"
 #include "tools/cli/progress.h"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <memory>
@@ -102,6 +103,8 @@ private:
             if (reply == nullptr) return false;
             const bool busy = reply->status == 429 || reply->status == 503;
             if (!busy || attempt == kBusyTriesMax) break;
+            // Twice in the log, perhaps: only the one whose events they are can tell.
+            if (is_maybe_taken(*reply) && !all_named(request.body)) break;
             std::this_thread::sleep_for(kBusyWait * attempt);
         }
         const bool counted = count(*reply);
@@ -109,6 +112,26 @@ private:
         places_.clear();
         progress_.update(bytes_before_ + read_, accepted + duplicates + rejected_count);
         return counted;
+    }
+
+    // A node of a cluster that has lost the batch's owner in the midst says so.
+    bool is_maybe_taken(const HttpReply& reply) {
+        core::JsonElement root;
+        return parser_.read(reply.body, root) &&
+               text_at(root, "error.details.reason") == "maybe-taken";
+    }
+
+    // Each line has an id of its own: sent again, it is known.
+    bool all_named(std::string_view lines) {
+        while (!lines.empty()) {
+            const std::size_t end = std::min(lines.find('\n'), lines.size());
+            core::JsonElement event;
+            if (!parser_.read(std::string(lines.substr(0, end)), event) ||
+                text_at(event, "eventId").empty())
+                return false;
+            lines.remove_prefix(std::min(end + 1, lines.size()));
+        }
+        return true;
     }
 
     // A 400 with a list of rejects is an answer too: none of the batch was taken.

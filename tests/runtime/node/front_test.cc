@@ -272,6 +272,7 @@ TEST_F(FrontTest, WhatMayHaveBeenTakenGoesOutOnce) {
     ASSERT_TRUE(until([&] { return post.over; }));
     EXPECT_EQ(post.status, 503);
     EXPECT_NE(post.body.find("whether it was taken is not known"), std::string::npos);
+    EXPECT_NE(post.body.find(R"("details":{"reason":"maybe-taken"})"), std::string::npos);
     EXPECT_EQ(partitions.count("/v2/events"), 1u);
 }
 
