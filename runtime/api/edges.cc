@@ -3,6 +3,7 @@
 #include "runtime/api/documents.h"
 #include "runtime/api/handlers.h"
 #include "runtime/api/overlap.h"
+#include "runtime/api/pattern_bounds.h"
 #include "runtime/hub/batch_desk.h"
 #include "runtime/identity/credentials.h"
 #include "runtime/registry/edge_token.h"
@@ -139,7 +140,7 @@ Answer enroll_edge(Call& call) {
     auto made = call.services.registry().table<EdgeNode>().create(
         change_context(call), call.request.body_view(), [&](EdgeNode& edge) {
             take_edge_token(edge, token);
-            return core::Status{};
+            return within_patterns(call.request.principal, edge);
         });
     return with_token(changed<EdgeNode>(call, std::move(made), 201), token);
 }
@@ -154,7 +155,7 @@ Answer rotate_edge(Call& call) {
         change_context(call), call.request.param("id"), "rotate", [&](EdgeNode& next) {
             retire_text(next.retired, next.hash, now_us, *overlap_us);
             take_edge_token(next, token);
-            return core::Status{};
+            return within_patterns(call.request.principal, next);
         });
     return with_token(changed<EdgeNode>(call, std::move(made), 200), token);
 }

@@ -100,6 +100,12 @@ core::Status within_patterns(const identity::Principal& by, const Hook& hook) {
     return hold(by, "entity", literal(entity_pattern(hook.entity, hook.on.verb)));
 }
 
+// Whoever has an edge's token sends whatever the edge is told to.
+core::Status within_patterns(const identity::Principal& by, const EdgeNode&) {
+    if (!by.is_bounded()) return {};
+    return hold(by, "node", "*");
+}
+
 std::vector<std::string> patterns_of(const identity::Principal& by) {
     std::vector<std::string> out;
     if (!by.is_bounded()) return out;

@@ -25,6 +25,7 @@ core::Status within_patterns(const identity::Principal& by, const Schedule& sche
 core::Status within_patterns(const identity::Principal& by, const Source& source);
 core::Status within_patterns(const identity::Principal& by, const Link& link);
 core::Status within_patterns(const identity::Principal& by, const Hook& hook);
+core::Status within_patterns(const identity::Principal& by, const EdgeNode& edge);
 
 // The patterns as wildcards' text, for what goes on without the key; none: it is not bounded.
 std::vector<std::string> patterns_of(const identity::Principal& by);

@@ -327,6 +327,13 @@ class Rights(KeyedCase):
         path = "/v2/links/" + made.json()["id"]
         self.assert_error(ask("PATCH", path, {"config": stream()["config"]}), 403, "FORBIDDEN")
         self.assertEqual(self.server.request("DELETE", path).status, 200)
+        # With an edge's token anything can be sent.
+        self.assert_error(ask("POST", "/v2/edges", {"node": self.unique("edge")}), 403, "FORBIDDEN", "node")
+        edge = self.server.post("/v2/edges", {"node": self.unique("edge")})
+        self.assertEqual(edge.status, 201, edge)
+        path = "/v2/edges/" + edge.json()["id"]
+        self.assert_error(ask("POST", path + "/rotate", {}), 403, "FORBIDDEN", "node")
+        self.assertEqual(self.server.request("DELETE", path).status, 200)
         # Whoever vouches for a webhook by his key is bound by it.
         for pattern, status in ((room + ".in", 202), ("x." + room, 403)):
             made = self.server.post("/v2/sources", source(pattern))
