@@ -131,7 +131,7 @@ void SnapshotTaker::ask_next() {
         path.text() + "?file=" + file.name + "&from=" + std::to_string(from), kPieceNs);
 }
 
-void SnapshotTaker::try_again(std::string why) {
+void SnapshotTaker::try_again(const std::string& why) {
     if (++tries_ >= kTriesMax)
         return end(State::kFailed, "could not be filled from " + options_.from + ": " + why);
     again_ns_ = clock_.monotonic_ns() + kAgainNs;

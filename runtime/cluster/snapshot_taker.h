@@ -75,7 +75,7 @@ private:
     void take_piece();
     void take_end();
     void prove();
-    void try_again(std::string why);
+    void try_again(const std::string& why);
     void end(State state, std::string words);
     void tell(std::string words);
 
