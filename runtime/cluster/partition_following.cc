@@ -36,12 +36,28 @@ void PartitionMachine::need_snapshot(std::uint64_t first) {
                       ", this copy has read " + std::to_string(read_to_) + ": it needs a snapshot";
 }
 
-// Behind a gap: what was in it is missing, or this copy has another history.
+// A person has said that a copy counts which is no continuation of what stands before it: of a copy
+// that has read only that nothing is worth keeping.
+bool PartitionMachine::heals_another(const Message& message) const {
+    if (!began_empty_ || message.head.kind != MessageKind::kEpoch ||
+        message.head.epoch <= reader_.at().epoch)
+        return false;
+    const auto epoch = EpochBody::read(message.body);
+    return epoch && epoch->heals;
+}
+
+// Behind a gap: what was in it is missing, or this copy has another history. To one that has nothing
+// every stream that does not begin at the very beginning has a gap: one that was made anew and
+// healed, say.
 void PartitionMachine::take_broken(const StreamEvent& event) {
-    const auto message = probing_ ? read_message(event.bytes) : core::Result<Message>(Message{});
-    if (!probing_ || !message) return end(PartitionRole::kDiverged, reader_.why());
+    const auto message = read_message(event.bytes);
+    const bool behind_gap =
+        probing_ || reader_.at().unit == 0 || (message && heals_another(*message));
+    if (!behind_gap || !message || message->head.partition != options_.partition)
+        return end(PartitionRole::kDiverged, reader_.why());
     const MessageHead& head = message->head;
     const store::ReplicaPosition& at = reader_.at();
+    if (heals_another(*message)) return need_snapshot(event.sequence);
     const std::uint64_t before = head.kind == MessageKind::kBeat ? head.unit : head.unit - 1;
     const bool cut_short = before == at.unit && head.part != 0 && head.previous_hash == at.hash;
     if (before <= at.unit && !cut_short) return end(PartitionRole::kDiverged, reader_.why());

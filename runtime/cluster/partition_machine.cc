@@ -25,6 +25,7 @@ PartitionMachine::PartitionMachine(Options options, StreamPort& stream, Partitio
       copy_(copy),
       reader_(options_.partition, at),
       ring_(options_.ring_wait_ns),
+      began_empty_(at.unit == 0),
       read_to_(at.sequence) {
     status_.epoch = at.epoch;
     status_.unit = at.unit;

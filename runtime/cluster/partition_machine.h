@@ -192,6 +192,7 @@ private:
     void take_message(const StreamEvent& event, std::int64_t now_ns);
     void look_over_the_gap(const StreamEvent& info);
     void take_broken(const StreamEvent& event);
+    bool heals_another(const Message& message) const;
     void need_snapshot(std::uint64_t first);
     void take_link(const Message& link, const std::string& body,
                    const store::ReplicaPosition& behind, std::int64_t now_ns);
@@ -218,6 +219,7 @@ private:
     PartitionStatus status_;
     LinkReader reader_;
     RingWatch ring_;
+    const bool began_empty_;
     std::uint64_t read_to_;  // of the stream, parts and signs of life too
     std::deque<Kept> kept_;
     std::size_t kept_bytes_ = 0;

@@ -478,6 +478,7 @@ TEST_F(PartitionMachineTest, WhoseHistoryIsAnotherIsToldThatAPersonHasDecided) {
     ASSERT_TRUE(own(0));
     for (int i = 0; i < 3; ++i) ASSERT_TRUE(append(0, std::to_string(i)));
     run(2 * kSecond);
+    stop(0);  // it would send again what the stream has lost
     stop(2);
     nodes_[2].copy.at.hash ^= 1;
     model_.recreate();
@@ -489,6 +490,41 @@ TEST_F(PartitionMachineTest, WhoseHistoryIsAnotherIsToldThatAPersonHasDecided) {
     ASSERT_TRUE(run_until([&] { return role(1) == PartitionRole::kOwner; }, 10 * kSecond));
     EXPECT_TRUE(run_until([&] { return machine(2).status().healed_without; }, 20 * kSecond));
     EXPECT_EQ(role(2), PartitionRole::kDiverged) << "what it has stays as it is";
+    // Its folder is put aside, and it begins with nothing: not from the middle of the chain.
+    stop(2);
+    nodes_[2].copy = {};
+    start_again(2);
+    run(3 * kSecond);
+    EXPECT_TRUE(machine(2).status().needs_snapshot) << machine(2).status().trouble;
+    EXPECT_EQ(role(2), PartitionRole::kCatchingUp);
+}
+
+TEST_F(PartitionMachineTest, OneThatBeganWithNothingDoesNotHoldOnToWhatAHealedCopyLeftOut) {
+    ASSERT_TRUE(own(0));
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(append(0, std::to_string(i)));
+    run(2 * kSecond);
+    stop(1);
+    ASSERT_TRUE(append(0, "3"));
+    stop(0);
+    // Behind all of it a person's word for the copy that has less.
+    store::ReplicaPosition less = nodes_[1].copy.at;
+    const EpochBody body{"b", "http://b", "b", true};
+    model_.port(2).publish(
+        1,
+        seal_unit(MessageKind::kEpoch, {7, 2, less.unit + 1, less.hash}, body.json()).messages[0],
+        millrace::test::kExpectsNothing);
+    stop(2);
+    run(kSecond);
+    nodes_[2].copy = {};
+    start_again(2);
+    run(3 * kSecond);
+    EXPECT_TRUE(machine(2).status().needs_snapshot) << machine(2).status().trouble;
+    EXPECT_EQ(role(2), PartitionRole::kCatchingUp);
+    // Whoever had something before is diverged, and keeps it.
+    start_again(0);
+    run(20 * kSecond);
+    EXPECT_EQ(role(0), PartitionRole::kDiverged);
+    EXPECT_TRUE(machine(0).status().healed_without);
 }
 
 TEST_F(PartitionMachineTest, WhatDoesNotFollowEndsTheFollowing) {
