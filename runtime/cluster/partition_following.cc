@@ -46,9 +46,9 @@ bool PartitionMachine::heals_another(const Message& message) const {
     return epoch && epoch->heals;
 }
 
-// Behind a gap: what was in it is missing, or this copy has another history. To one that has nothing
-// every stream that does not begin at the very beginning has a gap: one that was made anew and
-// healed, say.
+// Behind a gap: what was in it is missing, or this copy has another history. To one that has
+// nothing every stream that does not begin at the very beginning has a gap: one that was made anew
+// and healed, say.
 void PartitionMachine::take_broken(const StreamEvent& event) {
     const auto message = read_message(event.bytes);
     const bool behind_gap =
