@@ -382,6 +382,12 @@ void append_mqtt_subscribe(std::string& out, std::uint16_t id, std::string_view 
 
 void append_mqtt_ping(std::string& out) { append_mqtt_packet(out, kMqttPing, 0, {}); }
 
+void append_mqtt_farewell(std::string& out) {
+    std::string body("\0\5\x11", 3);  // no reason; the session's expiry
+    append_mqtt_number(body, 0, 4);
+    append_mqtt_packet(out, kMqttDisconnectKind, 0, body);
+}
+
 void append_mqtt_disconnect(std::string& out) {
     append_mqtt_packet(out, kMqttDisconnectKind, 0, {});
 }

@@ -100,6 +100,8 @@ void append_mqtt_subscribe(std::string& out, std::uint16_t id, std::string_view 
                            std::uint8_t qos_max);
 void append_mqtt_ping(std::string& out);
 void append_mqtt_disconnect(std::string& out);
+// And the broker forgets the session that it would keep.
+void append_mqtt_farewell(std::string& out);
 
 // A topic: UTF-8 without NUL, "+" and "#"; as a filter with them where they may stand.
 enum class MqttWildcards : std::uint8_t { kRefused, kAllowed };

@@ -115,8 +115,9 @@ std::string AmqpSink::routing_key_of(std::string_view pattern) const {
 void AmqpSink::send(SinkText&& text) {
     std::string key = routing_key_of(text.pattern);
     if (key.size() > kRoutingKeyBytesMax) {
-        refused_.push_back({text.ticket, "the routing key has " + std::to_string(key.size()) +
-                                             " bytes; AMQP has 255 at most"});
+        refused_.push_back(never_goes(
+            std::move(text),
+            "the routing key has " + std::to_string(key.size()) + " bytes; AMQP has 255 at most"));
         return;
     }
     bytes_[text.ticket] = text.text.size();

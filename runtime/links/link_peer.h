@@ -20,6 +20,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <poll.h>
@@ -108,7 +109,15 @@ struct SinkText {
 struct SinkAnswer {
     std::uint64_t ticket = 0;
     std::string error;  // empty: it has it
+    // The text, where no other try could end differently; null: it may be tried again.
+    std::shared_ptr<SinkText> returned{};
 };
+
+// What is known before it is sent.
+inline SinkAnswer never_goes(SinkText&& text, std::string why) {
+    const std::uint64_t ticket = text.ticket;
+    return {ticket, std::move(why), std::make_shared<SinkText>(std::move(text))};
+}
 
 class LinkSink : public LinkPeer {
 public:

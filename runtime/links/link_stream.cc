@@ -244,17 +244,33 @@ std::optional<LinkUnsent> LinkStream::fail(Part& part, Flight& flight, const std
     return std::nullopt;
 }
 
+LinkStream::Flight* LinkStream::sent_flight(std::uint64_t ticket) {
+    Part& part = part_of(ticket);
+    const std::uint64_t number = ticket >> kTicketShardBits;
+    if (number < part.first || number - part.first >= part.flights.size()) return nullptr;
+    Flight& flight = part.flights[number - part.first];
+    return flight.at == At::kSent ? &flight : nullptr;
+}
+
 std::optional<LinkUnsent> LinkStream::answered(std::uint64_t ticket, const std::string& error,
                                                std::int64_t now_ns) {
-    Part& part = parts_[ticket & ((1u << kTicketShardBits) - 1)];
-    const std::uint64_t number = ticket >> kTicketShardBits;
-    if (number < part.first || number - part.first >= part.flights.size()) return std::nullopt;
-    Flight& flight = part.flights[number - part.first];
-    if (flight.at != At::kSent) return std::nullopt;
-    if (!error.empty()) return fail(part, flight, error, now_ns);
-    flight.at = At::kDone;
-    settle(part);
+    Flight* const flight = sent_flight(ticket);
+    if (!flight) return std::nullopt;
+    if (!error.empty()) return fail(part_of(ticket), *flight, error, now_ns);
+    flight->at = At::kDone;
+    settle(part_of(ticket));
     return std::nullopt;
+}
+
+std::optional<LinkUnsent> LinkStream::returned(std::uint64_t ticket, SinkText&& text,
+                                               const std::string& why) {
+    Flight* const flight = sent_flight(ticket);
+    if (!flight) return std::nullopt;
+    std::string& event = flight->event.empty() ? text.text : flight->event;
+    LinkUnsent out{std::move(text.id), std::move(event), why};
+    flight->at = At::kDone;
+    settle(part_of(ticket));
+    return out;
 }
 
 // ---- how far it is

@@ -62,6 +62,9 @@ public:
     // What became of it. What is told is passed for good: it goes into the commit of the position.
     std::optional<LinkUnsent> answered(std::uint64_t ticket, const std::string& error,
                                        std::int64_t now_ns);
+    // One that can never be sent: passed at once, and what is behind it goes on.
+    std::optional<LinkUnsent> returned(std::uint64_t ticket, SinkText&& text,
+                                       const std::string& why);
     // Transforms that failed, likewise.
     std::vector<LinkUnsent> take_unsent() { return std::exchange(unsent_, {}); }
 
@@ -117,6 +120,9 @@ private:
 
     void take(Part& part, const store::StoredEvent& event);
     bool wants(const store::StoredEvent& event);
+    Part& part_of(std::uint64_t ticket) { return parts_[ticket & ((1u << kTicketShardBits) - 1)]; }
+    // Null: it is not on its way any more.
+    Flight* sent_flight(std::uint64_t ticket);
     void settle(Part& part);
     void go_back(Part& part);
     std::optional<LinkUnsent> fail(Part& part, Flight& flight, const std::string& error,

@@ -103,8 +103,10 @@ std::size_t LinkAgent::stream(LinkRun& run) {
             run.state.last_error = one.error.substr(0, kLinkReasonBytesMax);
             run.state.last_error_at_us = deps_.clock->wall_us();
         }
-        if (auto given_up = stream.answered(one.ticket, one.error, now_ns))
-            unsent.push_back(std::move(*given_up));
+        auto given_up = one.returned
+                            ? stream.returned(one.ticket, std::move(*one.returned), one.error)
+                            : stream.answered(one.ticket, one.error, now_ns);
+        if (given_up) unsent.push_back(std::move(*given_up));
     }
     keep_stream(run, std::move(unsent));
     if (const auto trouble = sink.trouble()) on_trouble(run, *trouble);

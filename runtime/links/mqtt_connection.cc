@@ -30,7 +30,7 @@ MqttConnection::MqttConnection(const core::Clock& clock, const courier::AddressR
                                     .keep_alive_seconds = kKeepAliveSeconds,
                                     .session_expiry_seconds = place.session_expiry_seconds,
                                     .receive_max = place.receive_max,
-                                    .clean = place.clean});
+                                    .clean = place.session_expiry_seconds == 0});
 }
 
 // CONNACK, before anything else comes.

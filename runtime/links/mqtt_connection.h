@@ -20,7 +20,6 @@ struct MqttPlace {
     std::string client_id;  // empty: the broker makes one
     // What the broker keeps of us while we are away; 0: nothing.
     std::uint32_t session_expiry_seconds = 0;
-    bool clean = true;  // what it has kept of us until now is not wanted
     std::uint16_t receive_max = 65'535;
     PeerTls tls{};
 };
@@ -54,6 +53,11 @@ public:
     void tell_received(std::uint16_t id) { io::append_mqtt_pubrec(out(), id); }
     void tell_complete(std::uint16_t id) { io::append_mqtt_pubcomp(out(), id); }
     void release(std::uint16_t id) { io::append_mqtt_pubrel(out(), id); }
+    // The broker forgets the session, and the connection is of no use any more.
+    void forget_session() {
+        io::append_mqtt_farewell(out());
+        push();
+    }
 
 private:
     void take_greeting() override;

@@ -2,8 +2,11 @@
 
 #include "core/json_dom.h"
 #include "core/json_writer.h"
+#include "core/key_hash.h"
 #include "core/timestamp.h"
+#include "runtime/event/event_defaults.h"
 #include "runtime/event/misfit.h"
+#include "runtime/event/tenant_names.h"
 
 #include <algorithm>
 #include <utility>
@@ -12,6 +15,16 @@ namespace millrace::runtime {
 namespace {
 
 constexpr std::uint16_t kMqttSubscribeId = 1;
+constexpr std::string_view kMqttOldSession =
+    "the broker has kept a session that is not of use; it forgets it, and we come again";
+
+// Links of several tenants may have one id; in none stands a slash.
+std::string mqtt_client_of(const Link& link, const LinkConfig& config) {
+    if (!config.client.empty()) return config.client;
+    const std::string_view tenant = tenant_name(link.tenant);
+    if (tenant == kDefaultTenantName) return "millrace-" + link.id;
+    return "millrace-" + std::string(tenant) + "/" + link.id;
+}
 
 // One that only looks is nobody whom the broker knows: two of one name end each other.
 MqttPlace mqtt_place_of(const PeerDeps& deps, const Link& link, const LinkConfig& config) {
@@ -21,22 +34,18 @@ MqttPlace mqtt_place_of(const PeerDeps& deps, const Link& link, const LinkConfig
     out.user = config.user;
     out.password = config.password;
     out.tls = {config.tls, config.ca};
-    if (!deps.probes) out.client_id = config.client.empty() ? "millrace-" + link.id : config.client;
+    if (!deps.probes) out.client_id = mqtt_client_of(link, config);
     if (!deps.probes && link.direction == LinkDirection::kIn) {
         out.session_expiry_seconds = MqttSource::kSessionSeconds;
         out.receive_max = MqttSource::kReceiveMax;
-        out.clean = false;
     }
     return out;
 }
 
-MqttPlace mqtt_place_of_sink(const PeerDeps& deps, const Link& link, const LinkConfig& config,
-                             const MqttUnderWay& under_way) {
+MqttPlace mqtt_place_of_sink(const PeerDeps& deps, const Link& link, const LinkConfig& config) {
     MqttPlace out = mqtt_place_of(deps, link, config);
     if (deps.probes || config.qos < 2) return out;
     out.session_expiry_seconds = MqttSink::kSessionSeconds;
-    // Of before this server's start nobody knows which ids are in use.
-    out.clean = !under_way.was_let_in();
     return out;
 }
 
@@ -44,7 +53,7 @@ MqttPlace mqtt_place_of_sink(const PeerDeps& deps, const Link& link, const LinkC
 std::shared_ptr<MqttUnderWay> mqtt_under_way_of(const PeerDeps& deps, const Link& link,
                                                 const LinkConfig& config) {
     const std::string place = config.host + ":" + std::to_string(config.port) + " " + config.user +
-                              " " + (config.client.empty() ? link.id : config.client);
+                              " " + mqtt_client_of(link, config);
     const bool keeps = deps.sink_memory && !deps.probes && config.qos == 2;
     auto found = keeps ? std::dynamic_pointer_cast<MqttUnderWay>(*deps.sink_memory) : nullptr;
     if (!found || found->place() != place) found = std::make_shared<MqttUnderWay>(place);
@@ -53,12 +62,15 @@ std::shared_ptr<MqttUnderWay> mqtt_under_way_of(const PeerDeps& deps, const Link
     return found;
 }
 
-bool read_received(std::string_view position, std::set<std::uint16_t>& out) {
+bool read_received(std::string_view position, std::set<std::uint16_t>& out,
+                   std::int64_t& session_us, std::uint64_t& exact) {
     core::JsonDom dom;
     auto root = dom.parse(position);
     core::JsonElement member;
     core::JsonArray list;
     if (!root || !root->is_object()) return false;
+    if (root->find("session", member) && !member.get(session_us)) return false;
+    if (root->find("exact", member) && !member.get(exact)) return false;
     if (!root->find("received", member)) return true;
     if (!member.get(list)) return false;
     for (const core::JsonElement item : list) {
@@ -81,7 +93,7 @@ MqttSource::MqttSource(const PeerDeps& deps, const Link& link, const LinkConfig&
       connection_(*deps.clock, *deps.rules, mqtt_place_of(deps, link, config)),
       begun_(!position.empty()),
       since_us_(deps.clock->wall_us()) {
-    if (begun_ && !read_received(position, received_))
+    if (begun_ && !read_received(position, received_, session_us_, exact_))
         stop("its position does not read: which packets were received is not known");
 }
 
@@ -132,7 +144,17 @@ void MqttSource::begin_listening(SourceBatch& batch) {
 
 // The ids of packets are a session's: in another one they are other messages'.
 void MqttSource::begin_session() {
-    if (!connection_.broker().session_there) received_.clear();
+    // Whoever has never listened has no session: it is that of a link which is gone, with its
+    // topics. By a farewell, for mosquitto writes down no session that began with a clean start.
+    if (!begun_ && connection_.broker().session_there) {
+        connection_.forget_session();
+        return fail(std::string(kMqttOldSession));
+    }
+    if (!connection_.broker().session_there) {
+        received_.clear();
+        session_us_ = since_us_;
+        exact_ = 0;
+    }
     connection_.subscribe(kMqttSubscribeId, config_.subject,
                           static_cast<std::uint8_t>(config_.qos));
 }
@@ -155,8 +177,17 @@ void MqttSource::take_message(const io::MqttPacket& packet, SourceBatch& batch) 
     std::replace(subject_.begin(), subject_.end(), '/', '.');
     const std::size_t whole = packet.payload.size();
     const std::size_t kept = whole > kPoisonBytesKept + 2 ? kPoisonBytesKept : whole;
-    batch.add(std::to_string(since_us_) + "-" + std::to_string(++count_),
-              packet.payload.substr(0, kept), whole, clock_.wall_us(), subject_);
+    batch.add(id_of(packet), packet.payload.substr(0, kept), whole, clock_.wall_us(), subject_);
+}
+
+// With several homes events are durable before the position behind them. What of QoS 2 is not in
+// it comes again in the order that it had (the standard's 4.6), and gets the ids that it had; with
+// what it says, so that a broker of another order brings about repeats and loses nothing.
+std::string MqttSource::id_of(const io::MqttPacket& packet) {
+    if (packet.qos < 2) return std::to_string(since_us_) + "-" + std::to_string(++count_);
+    const std::uint64_t said = core::hash_key(packet.payload) ^ core::hash_key(packet.topic);
+    return std::to_string(session_us_) + "-" + std::to_string(++exact_) + "-" +
+           std::to_string(said);
 }
 
 // In the order in which they came, as brokers want it.
@@ -179,6 +210,7 @@ std::string MqttSource::position_json() const {
     core::JsonWriter json(out);
     json.begin_object().field("since", core::format_timestamp(since_us_));
     json.field("count", count_);
+    if (exact_ > 0) json.field("session", session_us_).field("exact", exact_);
     if (!received_.empty()) {
         json.key("received").begin_array();
         for (const std::uint16_t id : received_) json.value(id);
@@ -193,7 +225,7 @@ std::string MqttSource::position_json() const {
 MqttSink::MqttSink(const PeerDeps& deps, const Link& link, const LinkConfig& config)
     : qos_(static_cast<std::uint8_t>(config.qos)),
       under_way_(mqtt_under_way_of(deps, link, config)),
-      connection_(*deps.clock, *deps.rules, mqtt_place_of_sink(deps, link, config, *under_way_)) {
+      connection_(*deps.clock, *deps.rules, mqtt_place_of_sink(deps, link, config)) {
     const std::size_t place = config.subject.find(kLinkPatternPlace);
     filled_ = place != std::string::npos;
     before_ = config.subject.substr(0, place);
@@ -233,7 +265,7 @@ void MqttSink::send(SinkText&& text) {
     }
     const std::string_view topic = topic_of(text.pattern);
     if (std::string why = refusal_of(text, topic); !why.empty()) {
-        known_.push_back({text.ticket, std::move(why)});
+        known_.push_back(never_goes(std::move(text), std::move(why)));
         return;
     }
     under_way_->add(std::move(text), topic);
@@ -279,6 +311,12 @@ std::size_t MqttSink::turn(std::vector<SinkAnswer>& answers) {
     known_.clear();
     if (connection_.open() && !std::exchange(begun_, connection_.open())) {
         const MqttBroker& broker = connection_.broker();
+        // Of before this server's start nobody knows which ids are in use.
+        if (qos_ == 2 && broker.session_there && !under_way_->was_let_in()) {
+            connection_.forget_session();
+            fail(std::string(kMqttOldSession));
+            return done;
+        }
         under_way_->let_in(broker.session_there);
         if (broker.qos_max < qos_)
             fail("the broker takes no messages of QoS " + std::to_string(qos_));

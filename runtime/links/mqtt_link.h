@@ -55,6 +55,7 @@ private:
     void take_release(std::uint16_t id);
     void begin_listening(SourceBatch& batch);
     std::string position_json() const;
+    std::string id_of(const io::MqttPacket& packet);
 
     const core::Clock& clock_;
     const LinkConfig config_;
@@ -65,6 +66,9 @@ private:
     bool asked_ = false;  // for the messages
     bool listens_ = false;
     std::uint64_t count_ = 0;
+    // Of QoS 2: which of the session's messages; kept with the position.
+    std::int64_t session_us_ = 0;
+    std::uint64_t exact_ = 0;
     // What the broker is told once what led to it is durable.
     struct Word {
         enum class Kind : std::uint8_t { kAck, kReceived, kComplete } kind = Kind::kAck;

@@ -85,6 +85,15 @@ MqttUnderWay::Packets::iterator MqttUnderWay::find_id(std::uint16_t id) {
     return at == by_id_.end() ? packets_.end() : packets_.find(at->second);
 }
 
+void MqttUnderWay::note_arrived(std::string&& delivery) {
+    if (arrivals_.size() == kDoneMax) {
+        arrived_.erase(arrivals_.front());
+        arrivals_.pop_front();
+    }
+    arrivals_.push_back(delivery);
+    arrived_.insert(std::move(delivery));
+}
+
 bool MqttUnderWay::receive(std::uint16_t id) {
     const auto at = find_id(id);
     if (at == packets_.end() || !at->second.on_wire || at->second.received) return false;
@@ -99,8 +108,7 @@ MqttUnderWay::End MqttUnderWay::end(std::uint16_t id, bool arrived) {
     End out{true, at->second.ticket};
     if (!out.ticket) {
         unasked_.erase(at->second.delivery);
-        if (arrived && arrived_.size() == kDoneMax) arrived_.erase(arrived_.begin());
-        if (arrived) arrived_.insert(std::move(at->second.delivery));
+        if (arrived) note_arrived(std::move(at->second.delivery));
     }
     drop_text(at->second);
     by_id_.erase(id);

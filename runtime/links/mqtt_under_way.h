@@ -3,8 +3,8 @@
 //       keeps the session each goes on where it was, under the id that it had, and a delivery that
 //       is tried again finds its own, also one that has arrived meanwhile.
 // Threads: one owner. Lifetime: a packet that is given out lives until the next call.
-// Limits: 65,535 messages; kDoneMax that have arrived and were not asked for again (overflow
-//         policy: one of them is forgotten, and would be sent again).
+// Limits: 65,535 messages; of those that have arrived while nobody waited the last kDoneMax
+//         (overflow policy: one before is forgotten, and would be sent again).
 // Failure: none; an answer that nothing waits for is told as such.
 #pragma once
 
@@ -25,7 +25,8 @@ namespace millrace::runtime {
 
 class MqttUnderWay final : public SinkMemory {
 public:
-    static constexpr std::size_t kDoneMax = 4'096;
+    // Retries come back much more slowly than cut connections leave them behind.
+    static constexpr std::size_t kDoneMax = 65'536;
 
     struct Packet {
         std::optional<std::uint64_t> ticket;  // nothing: nobody waits for it now
@@ -74,6 +75,7 @@ private:
 
     Packets::iterator find_id(std::uint16_t id);
     void drop_text(Packet& packet);
+    void note_arrived(std::string&& delivery);
 
     const std::string place_;
     bool was_let_in_ = false;
@@ -83,6 +85,7 @@ private:
     // Deliveries that nobody has asked for since: still under way, and arrived.
     std::map<std::string, std::uint64_t, std::less<>> unasked_;
     std::set<std::string, std::less<>> arrived_;
+    std::deque<std::string> arrivals_;  // in their order
     std::uint64_t count_ = 0;
     std::uint16_t last_id_ = 0;
     std::size_t on_wire_ = 0;

@@ -73,7 +73,7 @@ void NatsStreamSink::send(SinkText&& text) {
     const std::string_view subject = subject_.of(text.pattern);
     if (std::string why = nats_refusal_of(subject, text, config_.stream, connection_.server());
         !why.empty()) {
-        refused_.push_back({text.ticket, std::move(why)});
+        refused_.push_back(never_goes(std::move(text), std::move(why)));
         return;
     }
     // Without an id that can stand there it may arrive twice, as everything that is sent again.
@@ -141,7 +141,7 @@ NatsSubjectSink::NatsSubjectSink(const PeerDeps& deps, const LinkConfig& config)
 void NatsSubjectSink::send(SinkText&& text) {
     const std::string_view subject = subject_.of(text.pattern);
     if (std::string why = nats_refusal_of(subject, text, {}, connection_.server()); !why.empty()) {
-        refused_.push_back({text.ticket, std::move(why)});
+        refused_.push_back(never_goes(std::move(text), std::move(why)));
         return;
     }
     NatsSinkHeaders headers;

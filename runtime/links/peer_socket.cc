@@ -152,7 +152,8 @@ std::string_view PeerSocket::turn() {
     if (!connected_) finish_connect();
     if (!connected_ || !error_.empty()) return {};
     flush();
-    if (!error_.empty()) return {};
+    if (tls_ && !error_.empty()) return {};
+    // A peer that has hung up may have said why.
     in_.resize(kReadBytes);
     const ssize_t got = ::recv(fd_.get(), in_.data(), in_.size(), 0);
     if (got > 0) {

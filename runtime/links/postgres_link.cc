@@ -15,6 +15,8 @@ namespace millrace::runtime {
 
 namespace {
 
+constexpr std::size_t kNotificationBytesMax = 7'999;  // as PostgreSQL has it
+
 // The texts of those who are trusted, as a file for libpq.
 OwnedFd trusted_file(const std::string& texts) {
     OwnedFd file(::memfd_create("trusted", MFD_CLOEXEC));
@@ -204,7 +206,16 @@ std::size_t PostgresSink::turn(std::vector<SinkAnswer>& answers) {
         texts_.pop_front();
         ++done;
     }
-    if (connection_.open() && !connection_.asks() && !texts_.empty()) {
+    const bool idle = connection_.open() && !connection_.asks();
+    while (idle && !texts_.empty() && texts_.front().text.size() > kNotificationBytesMax) {
+        std::string why = "has " + std::to_string(texts_.front().text.size()) +
+                          " bytes; a notification has " + std::to_string(kNotificationBytesMax) +
+                          " at most";
+        answers.push_back(never_goes(std::move(texts_.front()), std::move(why)));
+        texts_.pop_front();
+        ++done;
+    }
+    if (idle && !texts_.empty()) {
         connection_.notify(channel_, texts_.front().text);
         connection_.turn();
         ++done;

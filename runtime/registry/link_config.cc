@@ -43,6 +43,12 @@ bool are_kafka_brokers(std::string_view text) {
     return false;
 }
 
+bool is_link_host(std::string_view text) {
+    return std::none_of(text.begin(), text.end(), [](char c) {
+        return static_cast<unsigned char>(c) <= ' ' || c == '/' || c == '@' || c == '[' || c == ']';
+    });
+}
+
 bool is_kafka_topic(std::string_view text) {
     const auto good = [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -64,6 +70,8 @@ void read_link_secret(JsonObject& in, std::string_view name, std::string& out) {
 
 void read_link_host(JsonObject& in, LinkConfig& out) {
     in.text("host", out.host, {.presence = Presence::kRequired, .bytes_min = 1, .bytes_max = 255});
+    if (in.ok() && !is_link_host(out.host))
+        in.refuse("host", "is no name of a host and no address (an IPv6 one has no brackets here)");
     in.integer("port", out.port, 1, 65'535);
     read_link_secret(in, "user", out.user);
     read_link_secret(in, "password", out.password);

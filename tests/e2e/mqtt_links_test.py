@@ -164,6 +164,43 @@ class Real(LinkCase):
         self.wait_numbers(pattern, 500)
         self.assertEqual(self.status(id)["gaps"], 0)
 
+    def test_a_stream_passes_what_makes_no_topic(self):
+        reader, marker = self.broker.client("passed"), self.unique("mqtt.end")
+        reader.subscribe("pass/#")
+        prefix = self.unique("mqtt.pass")
+        id = self.create(direction="out", type="mqtt", mode="stream", config={
+            "host": "127.0.0.1", "port": self.broker.port, "topic": "pass/{pattern}", "pattern": "*"})
+        for n, last in enumerate(("a", "no+topic", "no#topic", "b")):
+            self.server.send_event(f"{prefix}.{last}", {"n": n})
+        self.server.send_event(marker)
+        got = [topic for topic, _ in reader.messages(3)]
+        self.assertEqual(sorted(got), sorted("pass/" + name.replace(".", "/") for name in
+                                             (prefix + ".a", prefix + ".b", marker)))
+        letters = harness.wait_until("letters", lambda: len(found := [
+            l for l in self.server.items("/v2/dlq") if l["error"].startswith(f"link {id}: ")]) == 2 and found)
+        for letter in letters:
+            self.assertIn("makes no topic", letter["error"])
+        harness.wait_until("counts", lambda: (self.status(id)["sent"], self.status(id)["failed"]) == (3, 2))
+        reader.close()
+        self.server.request("DELETE", "/v2/links/" + id)
+
+    def test_a_link_that_was_removed_leaves_its_successor_nothing(self):
+        old, new = self.unique("mqtt.old"), self.unique("mqtt.new")
+
+        def make(topic, pattern):
+            return self.create(id="successor", direction="in", type="mqtt", config={
+                "host": "127.0.0.1", "port": self.broker.port, "format": "payload", "topic": topic, "pattern": pattern})
+        id = make("gone/#", old)
+        self.wait_state(id, "running")
+        self.assertEqual(self.server.request("DELETE", "/v2/links/" + id).status, 200)
+        self.publish("gone/a", range(3), 1)
+        id = make("here/#", new)
+        self.wait_state(id, "running")
+        self.publish("gone/a", range(3), 1)
+        self.publish("here/a", range(2), 1)
+        self.wait_numbers(new, 2)
+        self.assertEqual(self.count(old), 0)
+
     def test_sinks(self):
         reader = self.broker.client("reader")
         reader.subscribe("out/#")

@@ -172,6 +172,12 @@ TEST(MqttWriter, SaysWhatTheProtocolAsksFor) {
     EXPECT_EQ(out, "\x40\x02\x01\x02\x62\x02\x01\x03\xc0\x00\xe0\x00"sv);
 }
 
+TEST(MqttWriter, AFarewellEndsTheSession) {
+    std::string out;
+    append_mqtt_farewell(out);
+    EXPECT_EQ(out, "\xe0\x07\x00\x05\x11\x00\x00\x00\x00"sv);
+}
+
 TEST(MqttWriter, AMessageIsReadAsItWasWritten) {
     for (const std::size_t bytes : {0u, 1u, 100u, 127u, 128u, 20'000u, 3'000'000u}) {
         const std::string payload(bytes, 'x');

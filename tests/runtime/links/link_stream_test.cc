@@ -190,6 +190,27 @@ TEST_F(LinkStreamTest, WhatRetentionHasTakenIsCountedOnceWithThePositionBehindIt
     EXPECT_EQ(lost(), "0 in 0") << "it was passed before";
 }
 
+TEST_F(LinkStreamTest, WhatCanNeverBeSentIsPassedAtOnceAndHoldsNothingUp) {
+    events(kZero, 0, 3);
+    start();
+    read();
+    EXPECT_EQ(sent(), "e0;e1;e2;");
+    const std::uint64_t ticket = tickets_[1];
+    SinkText text;
+    text.ticket = ticket;
+    text.id = "e1";
+    text.text = "the envelope";
+    const auto unsent = stream_->returned(ticket, std::move(text), "no topic");
+    ASSERT_TRUE(unsent);
+    EXPECT_EQ(unsent->event_id + ", " + unsent->text + ", " + unsent->why,
+              "e1, the envelope, no topic");
+    EXPECT_FALSE(stream_->returned(ticket, {}, "again"));
+    answer(2);
+    EXPECT_EQ(sent(), "") << "nothing is sent again";
+    answer(0);
+    EXPECT_EQ(stream_->position(), R"({"next":[3,0]})");
+}
+
 TEST_F(LinkStreamTest, OneShardThatWaitsHoldsUpNoOther) {
     events(kZero, 0, 2);
     events(kOne, 10, 12);

@@ -250,6 +250,12 @@ TEST_F(LinkKindTest, BadBodiesNameTheMember) {
             R"({"direction":"in","type":"redis","config":{"host":"h","stream":"s","password":"plain"}})")
             .field,
         "config.password");
+    for (const char* host : {"a b", "redis://h", "[::1]", "u@h", ""})
+        EXPECT_EQ(refused(std::string(R"({"direction":"out","type":"redis","config":{"host":")") +
+                          host + R"(","stream":"s"}})")
+                      .field,
+                  "config.host")
+            << host;
     const auto nats = [&](const std::string& direction, const std::string& config) {
         return refused(R"({"direction":")" + direction +
                        R"(","type":"nats","config":{"host":"h",)" + config + "}}")
