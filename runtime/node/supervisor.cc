@@ -36,8 +36,8 @@ core::Result<ChildReport> read_child_report(std::string_view line) {
     if (root->find("hash", member) && member.get(text)) out.status.hash = text;
     if (root->find("error", member) && member.get(text)) out.status.error = text;
     if (root->find("needsSnapshot", member)) (void)member.get(out.status.needs_snapshot);
-    for (const auto& [name, to] : {std::pair{"waitsFor", &out.status.waits_for},
-                                   std::pair{"near", &out.status.near}}) {
+    for (const auto& [name, to] :
+         {std::pair{"waitsFor", &out.status.waits_for}, std::pair{"near", &out.status.near}}) {
         core::JsonArray nodes;
         if (!root->find(name, member) || !member.get(nodes)) continue;
         for (const core::JsonElement node : nodes) {
