@@ -151,7 +151,9 @@ class Streams(NatsCase):
         self.client.create(stream, stream + ".>")
         self.add(stream, pattern, range(10, 12))
         self.order(id, "resume")
-        self.assertIn("made anew", self.wait_state(id, "stopped")["reason"])
+        # For a moment it is still stopped for the reason of before.
+        harness.wait_until("the new reason", lambda: "made anew" in (self.status(id)["reason"] or ""))
+        self.assertEqual(self.status(id)["state"], "stopped")
         self.assertEqual(self.count(pattern), 10)
         self.order(id, "reset", {"to": "start"})
         self.wait_numbers(pattern, 12)  # its numbers 1 and 2 are others than those of before
