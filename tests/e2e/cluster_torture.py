@@ -295,16 +295,10 @@ class Torture:
         print("nothing is missing, nothing counts twice, each key in its order, one history")
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--minutes", type=float, default=5)
-    parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
-    parser.add_argument("--pause", type=float, default=0.1, help="seconds between two batches of 40 of a tenant")
-    parser.add_argument("--patience", type=float, default=120, help="seconds until everything is owned and works again")
-    parser.add_argument("--ack", default="replicated", choices=["replicated", "replicated-fsync"])
-    options = parser.parse_args()
+def run_to_the_end(torture_class, options):
+    """The exit code: 1 if something that was promised does not hold."""
     print(f"seed {options.seed}", flush=True)
-    torture = Torture(options)
+    torture = torture_class(options)
     try:
         torture.run()
     except AssertionError as error:
@@ -313,6 +307,17 @@ def main():
     finally:
         torture.cluster.close()
     return 0
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
+    parser.add_argument("--pause", type=float, default=0.1, help="seconds between two batches of 40 of a tenant")
+    parser.add_argument("--patience", type=float, default=120, help="seconds until everything is owned and works again")
+    parser.add_argument("--ack", default="replicated", choices=["replicated", "replicated-fsync"])
+    options = parser.parse_args()
+    return run_to_the_end(Torture, options)
 
 
 if __name__ == "__main__":

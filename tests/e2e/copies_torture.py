@@ -80,16 +80,7 @@ def main():
     parser.add_argument("--log-bytes", type=int, default=256 << 10)
     parser.add_argument("--ack", default="replicated", choices=["replicated", "replicated-fsync"])
     options = parser.parse_args()
-    print(f"seed {options.seed}", flush=True)
-    torture = Torture(options)
-    try:
-        torture.run()
-    except AssertionError as error:
-        print(f"FAILED: {error}", file=sys.stderr)
-        return 1
-    finally:
-        torture.cluster.close()
-    return 0
+    return cluster_torture.run_to_the_end(Torture, options)
 
 
 if __name__ == "__main__":
