@@ -15,6 +15,12 @@
 
 namespace millrace::runtime::node {
 
+inline constexpr std::string_view kPartitionHeader = "Millrace-Partition";
+// From a partition's process to its own node: pass it on, wherever the owner is.
+inline constexpr std::string_view kRelayHeader = "Millrace-Relay";
+// Of a list or a stream: with the places of what is in it (runtime/api/list_places.h).
+inline constexpr std::string_view kPlacesHeader = "Millrace-Places";
+
 using HeaderList = std::vector<std::pair<std::string, std::string>>;
 
 // Of a request that came in, those that may go on.

@@ -1,13 +1,13 @@
 // What: the face of a node: takes clients' requests, finds out who asks (runtime/node/judged.h),
 //       and passes each on, whole and unread, to the process that owns the tenant's partition, here
 //       or by the private listener of the node where that is. Answers come back as they come,
-//       streams and WebSockets too. Where nobody owns it waits a moment (kHoldNs), then says 503.
+//       streams and WebSockets too. Where nobody owns it waits a moment (FrontLimits), then says 503.
 //       What is not safe to repeat goes out once: if it may have been taken, the client is told so.
 //       Events that all have ids are safe: they go to the next owner, once more.
 // Threads: its own; use() and post() any.
 // Lifetime: borrows clock, log and desk.
-// Limits: kHeldMax requests and kHeldBytesMax of bodies wait for an owner; answers of a known
-//         length up to kAnswerBytesMax are held whole, all others flow.
+// Limits: FrontLimits: requests and bytes of bodies that wait for an owner; answers of a known
+//         length that are held whole, all others flow.
 // Failure: create() says what can not be listened at.
 #pragma once
 
@@ -23,10 +23,11 @@
 #include "runtime/identity/cors.h"
 #include "runtime/identity/credentials.h"
 #include "runtime/identity/local_policy.h"
+#include "runtime/node/front_limits.h"
 #include "runtime/node/front_routes.h"
-#include "runtime/node/gatherer.h"
 #include "runtime/node/grpc_refusal.h"
 #include "runtime/node/judged.h"
+#include "runtime/node/key_front.h"
 #include "runtime/node/node_settings.h"
 #include "runtime/node/passage.h"
 #include "runtime/node/routing.h"
@@ -45,35 +46,10 @@
 
 namespace millrace::runtime::node {
 
-inline constexpr std::string_view kPartitionHeader = "Millrace-Partition";
-// From a partition's process to its own node: pass it on, wherever the owner is.
-inline constexpr std::string_view kRelayHeader = "Millrace-Relay";
-// Of a list or a stream: with the places of what is in it (runtime/api/list_places.h).
-inline constexpr std::string_view kPlacesHeader = "Millrace-Places";
-
 core::Error no_owner(std::size_t partition);
 
-struct FrontFigures {
-    std::atomic<std::uint64_t> forwarded_here{0}, forwarded_there{0}, held{0}, refused{0},
-        repeated{0}, unknown{0};
-};
-
-class Front final : public core::Agent, public PassageHost, public GatherHost {
+class Front final : public core::Agent, public PassageHost, public KeyDesk {
 public:
-    static constexpr std::int64_t kHoldNs = 2'000'000'000;
-    static constexpr std::int64_t kAgainNs = 20'000'000;
-    // Events are acknowledged in less, or something is wrong with whoever has them.
-    static constexpr std::int64_t kEventsNs = 20'000'000'000;
-    static constexpr std::size_t kMetricsAskedMax = 16;  // collectors at once
-    static constexpr std::int64_t kMetricsNs = 3'000'000'000;
-    static constexpr std::int64_t kSpreadNs = 500'000'000;
-    static constexpr std::int64_t kFollowNs = 4'000'000'000;
-    static constexpr std::int64_t kGatherNs = 30'000'000'000;
-    static constexpr std::int64_t kJudgeNs = 1'000'000'000;
-    static constexpr std::size_t kHeldMax = 4096;
-    static constexpr std::size_t kHeldBytesMax = 64u << 20;
-    static constexpr std::size_t kAnswerBytesMax = 64u << 20;
-
     struct Deps {
         const core::Clock* clock = nullptr;
         core::Log* log = nullptr;
@@ -119,11 +95,10 @@ private:
     // True: it was of a snapshot for another node's copy.
     bool passes_to_copy(Passage& passage);
     void pass_to_named(Passage& passage);
-    void pass_to(Passage& passage, std::size_t partition, std::string_view principal);
-    void hold(Passage& passage);
+    void pass_to(Passage& passage, std::size_t partition, std::string_view principal) override;
+    void hold(Passage& passage) override;
     void look_at_held(bool all);
     void give_up_events(std::int64_t now_ns);
-    core::Status check_local(const Passage& passage) const;
     void follow(const Routing& before);
 
     // ---- who asks
@@ -147,30 +122,19 @@ private:
     void metrics_came(MetricsAsking& asking) override;
     void give_up_metrics(std::int64_t now_ns);
 
-    // ---- where events live by their keys (front_key.cc)
-    void go_by_key(Passage& passage, std::size_t home);
-    void pass_to_one(Passage& passage);
-    void take_events(Passage& passage, std::size_t home);
-    void split_events(Passage& passage, SplitPlan&& plan);
-    void ask_page(Passage& passage);
-    void ask_all(Passage& passage, Gathering::What what);
-    void add_parts(Gathering& whole, std::string_view target);
-    void open_streams(Passage& passage);
-    void stream_refused(Passage& passage, StreamPart& part);
-    void follow_up(Passage& passage);
-    void make_known(std::size_t partition, std::uint64_t passage, std::uint64_t gathering);
-    void tell_events(Passage& passage, const Gathering& whole);
-    void tell_found(Passage& passage, const Gathering& whole);
-    void tell_page(Passage& passage, const Gathering& whole);
-    void tell_followed(Passage& passage, const Gathering& whole);
-    std::unique_ptr<Gathering> new_gathering(Gathering::What what, const Passage& passage) const;
-
-    // ---- GatherHost
+    // ---- KeyDesk, and what is answered
     const Routing& routing() const override { return *routing_; }
     std::int64_t now_ns() const override { return deps_.clock->monotonic_ns(); }
-    std::string head_of(const Gathering& whole, const Part& part) const override;
-    void gathered(Gathering& whole) override;
-    void tenant_unknown(Gathering& whole, Part& part) override;
+    io::BodyWriter body_writer() override { return public_->body_writer(); }
+    std::string_view cluster_token() const override { return settings_.token; }
+    const std::string& own_principal() const override { return own_principal_; }
+    FrontFigures& counts() override { return figures_; }
+    Passage* passage_of(std::uint64_t id) override;
+    void answer(Passage& passage, const core::Error& error) override;
+    void answer_text(Passage& passage, int status, std::string_view type,
+                     std::string_view body) override;
+    void answer_maybe_taken(Passage& passage) override;
+    void finish(Passage& passage) override;
 
     // ---- PassageHost
     bool holds(Passage& passage) override;
@@ -180,11 +144,7 @@ private:
     void stream_began(Passage& passage) override;
     io::HttpClient& client() override { return *client_; }
 
-    void answer(Passage& passage, const core::Error& error);
     void answer_not_here(Passage& passage);
-    void answer_maybe_taken(Passage& passage);
-    void answer_text(Passage& passage, int status, std::string_view type, std::string_view body);
-    void finish(Passage& passage);
     Passage* of_stream(io::StreamToken stream, bool is_private);
     std::string cluster_principal() const;
 
@@ -215,10 +175,7 @@ private:
     std::vector<std::vector<std::unique_ptr<MetricsAsking>>> ended_metrics_;
     // To passages, by listener, connection and request.
     std::unordered_map<std::uint64_t, std::uint64_t> streams_;
-    Gatherer gatherer_{*this};
-    EntrySplit split_;
-    IdMaker ids_;
-    const std::size_t event_bytes_max_, entries_max_;
+    KeyFront key_;
     std::int64_t gathered_ns_ = 0;
     std::uint64_t next_passage_ = 1;
     std::deque<std::uint64_t> held_;
@@ -227,7 +184,6 @@ private:
     std::set<std::string> changed_tenants_;
     std::int64_t spread_ns_ = 0;
     std::int64_t events_looked_ns_ = 0;
-    std::vector<std::unique_ptr<StreamMerge>> ended_merges_;
     std::vector<std::unique_ptr<Passage>> ended_;  // freed when nothing of them is on the stack
     std::vector<std::unique_ptr<Judging>> ended_judgings_;
     std::vector<std::unique_ptr<TenantMaking>> ended_makings_;

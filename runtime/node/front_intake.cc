@@ -1,6 +1,5 @@
 // Part of Front: what comes in, by its two listeners.
 #include "core/crypto/constant_time.h"
-#include "io/error_body.h"
 #include "io/http_head.h"
 #include "runtime/edge/edge_console.h"
 #include "runtime/identity/peer_text.h"
@@ -70,7 +69,7 @@ Passage& Front::new_passage(io::HttpServer& server, io::Request& request) {
     made->peer = request.peer.to_string();
     made->client = request.peer;
     made->from_loopback = request.peer.is_loopback();
-    made->deadline_ns = deps_.clock->monotonic_ns() + kHoldNs;
+    made->deadline_ns = deps_.clock->monotonic_ns() + FrontLimits::kHoldNs;
     Passage& passage = *made;
     passages_.emplace(id, std::move(made));
     return passage;
@@ -164,25 +163,6 @@ void Front::take_public(Passage& passage, const io::Request& request) {
                                            "a page of another site may not call"));
     }
     go_on(passage);
-}
-
-void Front::answer_node(io::HttpServer& server, const io::Request& request, bool /*trusted*/) {
-    const bool ready = routing_->ready && !draining_;
-    if (request.path == "/healthz") {
-        server.respond(request.token, {.status = 200}, R"({"status":"ok"})");
-        return;
-    }
-    server.respond(request.token, {.status = ready ? 200 : 503},
-                   routing_->readiness.empty() ? R"({"status":"starting"})" : routing_->readiness);
-}
-
-// Nothing was done: to the front of another node, which will ask again.
-void Front::answer_not_here(Passage& passage) {
-    const std::vector<io::HeaderField> headers = {{identity::kFrontAnswerHeader, "not-here"},
-                                                  {"Retry-After", "1"}};
-    const std::string body = io::error_body(no_owner(passage.partition));
-    passage.server().respond(passage.token, {.status = 503, .headers = headers}, body);
-    finish(passage);
 }
 
 }  // namespace millrace::runtime::node

@@ -74,7 +74,7 @@ void Gatherer::send(Part& part) {
 void Gatherer::came(Part& part) {
     if (part.state == Part::State::kAnswered) {
         // Nothing was done there.
-        const bool later = part.whole().what == Gathering::What::kFollow && part.status == 503;
+        const bool later = part.whole().later_where_busy && part.status == 503;
         if (part.told == "not-here" || later) part.state = Part::State::kWaits;
         if (part.told == "unknown-tenant") {
             part.state = Part::State::kWaits;
@@ -96,7 +96,7 @@ void Gatherer::end_if_over(Gathering& whole) {
     if (found == running_.end()) return;
     std::unique_ptr<Gathering> own = std::move(found->second);
     running_.erase(found);
-    host_.gathered(*own);
+    own->when_over(*own);
     ended_.push_back(std::move(own));
 }
 

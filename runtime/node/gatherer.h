@@ -8,13 +8,12 @@
 
 #include "core/buffer.h"
 #include "io/http_client.h"
-#include "runtime/node/entry_split.h"
 #include "runtime/node/forward_head.h"
-#include "runtime/node/page_merge.h"
 #include "runtime/node/routing.h"
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -50,7 +49,7 @@ public:
     const std::size_t partition;
     std::string target;
     core::BufferRef body;
-    std::vector<std::uint32_t> entries;  // of the plan, where it is a batch of events
+    std::vector<std::uint32_t> entries;  // of a batch of events, by place
 
     State state = State::kWaits;
     int status = 0;
@@ -66,31 +65,21 @@ private:
 
 struct Gathering {
     static constexpr std::size_t kPartBytesMax = 32u << 20;
-    enum class What : std::uint8_t {
-        kEvents,  // a batch, each entry to its partition
-        kById,    // one thing, whose partition is not known
-        kPage,    // a page of a list
-        kCount,
-        kFollow,  // what has been changed in one partition is to be in force in the others
-        kTenant,  // a partition is to know a tenant, for whom others wait
-    };
+    // All parts are over; it is gone when this returns.
+    using WhenOver = std::function<void(const Gathering& whole)>;
 
-    Gathering(What of, std::uint64_t passage) : what(of), waits(passage) {}
+    explicit Gathering(std::uint64_t passage) : waits(passage) {}
 
-    const What what;
     const std::uint64_t waits;  // a passage
     io::Method method = io::Method::kGet;
     HeaderList headers;
     std::string principal, peer;
     bool repeatable = true;
+    bool later_where_busy = false;   // a part that is answered 503 is asked again
     std::int64_t hold_until_ns = 0;  // for an owner
     std::int64_t answer_ns = 0;      // from when a part was sent
     std::vector<std::unique_ptr<Part>> parts;
-
-    SplitPlan plan;
-    MergedCursor cursor;
-    PageRules page;
-    std::uint64_t wakes = 0;  // kTenant: the gathering that waits for it; 0: the passage
+    WhenOver when_over;
 
     std::uint64_t id = 0;
 };
@@ -102,8 +91,6 @@ public:
     virtual io::HttpClient& client() = 0;
     virtual std::int64_t now_ns() const = 0;
     virtual std::string head_of(const Gathering& whole, const Part& part) const = 0;
-    // All parts are over; it is gone when this returns.
-    virtual void gathered(Gathering& whole) = 0;
     // The owner does not know the tenant yet: try_again() when it does.
     virtual void tenant_unknown(Gathering& whole, Part& part) = 0;
 };

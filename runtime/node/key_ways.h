@@ -1,0 +1,38 @@
+// What: what happens to each kind of request where a tenant's events live by their keys: a function
+//       for each KeyWay, which knows the front by KeyFront alone. Another way is a value of KeyWay
+//       (runtime/node/key_routes.h), a file with its function, a line here and one in the table of
+//       key_ways.cc.
+// Threads: the front's. Lifetime: none. Limits: FrontLimits. Failure: the request is answered.
+#pragma once
+
+#include "runtime/node/key_front.h"
+#include "runtime/node/key_routes.h"
+
+#include <cstddef>
+#include <string_view>
+
+namespace millrace::runtime::node {
+
+struct KeyCase {
+    std::size_t home = 0;       // the tenant's home partition
+    std::string_view why = {};  // of what is refused
+};
+using KeyHandler = void (*)(KeyFront& key, Passage& passage, const KeyCase& of);
+KeyHandler key_handler(KeyWay way);
+
+// key_ways.cc
+void refuse(KeyFront& key, Passage& passage, const KeyCase& of);
+void go_home(KeyFront& key, Passage& passage, const KeyCase& of);
+void go_home_or_to_one(KeyFront& key, Passage& passage, const KeyCase& of);
+void go_to_one(KeyFront& key, Passage& passage, const KeyCase& of);
+// key_changes.cc
+void go_and_change(KeyFront& key, Passage& passage, const KeyCase& of);
+// key_events.cc
+void take_events(KeyFront& key, Passage& passage, const KeyCase& of);
+// key_lists.cc
+void ask_by_id(KeyFront& key, Passage& passage, const KeyCase& of);
+void ask_page(KeyFront& key, Passage& passage, const KeyCase& of);
+// key_streams.cc
+void open_streams(KeyFront& key, Passage& passage, const KeyCase& of);
+
+}  // namespace millrace::runtime::node
