@@ -135,7 +135,7 @@ core::Result<std::vector<RegistryRow>> SealedRegistryRows::load_all(std::string_
 
 core::Status SealedRegistryRows::each(std::string_view kind, const VisitRow& visit) {
     std::vector<RegistryRow> to_seal;
-    auto read = beneath_.each(kind, [&](const RegistryRow& row) {
+    auto read = beneath().each(kind, [&](const RegistryRow& row) {
         if (is_sealed(row)) {
             RegistryRow opened = row;
             if (open(keys_, opened) == Opened::kByOlder) to_seal.push_back(opened);
@@ -146,7 +146,7 @@ core::Status SealedRegistryRows::each(std::string_view kind, const VisitRow& vis
     });
     if (!read || to_seal.empty()) return read;
     for (RegistryRow& row : to_seal) seal(row);
-    return beneath_.commit(to_seal, {}, clock_.wall_us(), core::TenantId{}, "");
+    return beneath().commit(to_seal, {}, clock_.wall_us(), core::TenantId{}, "");
 }
 
 core::Status SealedRegistryRows::commit(std::span<const RegistryRow> puts,
@@ -156,7 +156,7 @@ core::Status SealedRegistryRows::commit(std::span<const RegistryRow> puts,
     for (RegistryRow& row : rows) {
         if (holds_secrets(row)) seal(row);
     }
-    return beneath_.commit(rows, erases, at_us, tenant, audit);
+    return beneath().commit(rows, erases, at_us, tenant, audit);
 }
 
 core::Result<std::vector<RegistryRow>> SealedRowsView::load_all(std::string_view kind) {

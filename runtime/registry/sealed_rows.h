@@ -10,7 +10,7 @@
 
 #include "core/clock.h"
 #include "core/result.h"
-#include "runtime/registry/registry_rows.h"
+#include "runtime/registry/forwarded_rows.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -25,24 +25,16 @@ inline constexpr std::size_t kSealKeysMax = 8;
 enum class MissingKey : std::uint8_t { kRefuse, kMake };
 core::Result<std::string> read_seal_keys(const std::string& path, MissingKey missing);
 
-class SealedRegistryRows final : public RegistryRows {
+class SealedRegistryRows final : public ForwardedRows {
 public:
     // `keys`: as read_seal_keys() gives them; the first one seals.
     SealedRegistryRows(RegistryRows& beneath, const core::Clock& clock, std::string keys)
-        : beneath_(beneath), clock_(clock), keys_(std::move(keys)) {}
+        : ForwardedRows(beneath), clock_(clock), keys_(std::move(keys)) {}
 
     core::Result<std::vector<RegistryRow>> load_all(std::string_view kind) override;
     core::Status each(std::string_view kind, const VisitRow& visit) override;
     core::Status commit(std::span<const RegistryRow> puts, std::span<const RegistryRowName> erases,
                         std::int64_t at_us, core::TenantId tenant, std::string_view audit) override;
-    void begin_many() override { beneath_.begin_many(); }
-    core::Status end_many() override { return beneath_.end_many(); }
-    void begin_one() override { beneath_.begin_one(); }
-    core::Status end_one() override { return beneath_.end_one(); }
-    std::uint64_t revision() const override { return beneath_.revision(); }
-    void set_aside(std::string_view kind, std::string_view id, const core::Error& why) override {
-        beneath_.set_aside(kind, id, why);
-    }
 
     // A row as another folder with the same keys keeps it.
     RegistryRow opened(RegistryRow row) const;
@@ -51,7 +43,6 @@ private:
     static bool holds_secrets(const RegistryRow& row);
     void seal(RegistryRow& row) const;
 
-    RegistryRows& beneath_;
     const core::Clock& clock_;
     const std::string keys_;
 };

@@ -179,8 +179,8 @@ core::Status SpreadRegistryRows::commit(std::span<const RegistryRow> puts,
     };
     if (std::none_of(puts.begin(), puts.end(), is_told) &&
         std::none_of(erases.begin(), erases.end(), is_told))
-        return beneath_.commit(puts, erases, at_us, tenant, audit);
-    const std::uint64_t revision = beneath_.revision() + 1;  // that this commit gets
+        return beneath().commit(puts, erases, at_us, tenant, audit);
+    const std::uint64_t revision = beneath().revision() + 1;  // that this commit gets
     std::string names;
     core::JsonWriter json(names);
     json.begin_object().key("names").begin_array();
@@ -196,7 +196,7 @@ core::Status SpreadRegistryRows::commit(std::span<const RegistryRow> puts,
     std::vector<RegistryRowName> gone(erases.begin(), erases.end());
     if (revision > kSpreadKept)
         gone.push_back({std::string(kSpreadKind), digits_of(revision - kSpreadKept)});
-    return beneath_.commit(all, gone, at_us, tenant, audit);
+    return beneath().commit(all, gone, at_us, tenant, audit);
 }
 
 core::Result<SpreadPage> read_spread_page(store::RegistryStore& rows, const SpreadRule& rule,

@@ -12,7 +12,7 @@
 #pragma once
 
 #include "core/result.h"
-#include "runtime/registry/registry_rows.h"
+#include "runtime/registry/forwarded_rows.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -58,30 +58,15 @@ private:
 // versions.
 std::span<const std::string_view> spread_kinds();
 
-class SpreadRegistryRows final : public RegistryRows {
+class SpreadRegistryRows final : public ForwardedRows {
 public:
     SpreadRegistryRows(RegistryRows& beneath, const SpreadRule& rule)
-        : beneath_(beneath), rule_(rule) {}
+        : ForwardedRows(beneath), rule_(rule) {}
 
-    core::Result<std::vector<RegistryRow>> load_all(std::string_view kind) override {
-        return beneath_.load_all(kind);
-    }
-    core::Status each(std::string_view kind, const VisitRow& visit) override {
-        return beneath_.each(kind, visit);
-    }
     core::Status commit(std::span<const RegistryRow> puts, std::span<const RegistryRowName> erases,
                         std::int64_t at_us, core::TenantId tenant, std::string_view audit) override;
-    void begin_many() override { beneath_.begin_many(); }
-    core::Status end_many() override { return beneath_.end_many(); }
-    void begin_one() override { beneath_.begin_one(); }
-    core::Status end_one() override { return beneath_.end_one(); }
-    std::uint64_t revision() const override { return beneath_.revision(); }
-    void set_aside(std::string_view kind, std::string_view id, const core::Error& why) override {
-        beneath_.set_aside(kind, id, why);
-    }
 
 private:
-    RegistryRows& beneath_;
     const SpreadRule& rule_;
 };
 

@@ -1,122 +1,19 @@
 // Goal: where events live by their keys a front cuts up what comes, asks all about what may be
 // anywhere, and tells a change when it is in force everywhere; what somebody has not said it does
 // not say.
-// Method: the front with its own reactor, and on another one a server that stands for all
-// partitions' processes, which tell themselves apart by the header that the front sends.
+// Method: front_fixture.h.
 #include "core/json_dom.h"
-#include "io/http_client.h"
-#include "io/http_server.h"
 #include "runtime/event/partition_of.h"
-#include "runtime/identity/trusted_front.h"
-#include "runtime/node/front.h"
+#include "tests/runtime/node/front_fixture.h"
 
-#include <gtest/gtest.h>
-
-#include <deque>
-#include <functional>
 #include <map>
 
-namespace millrace::runtime::node {
+namespace millrace::runtime::node::front_tests {
 namespace {
 
-constexpr const char* kToken = "0123456789abcdef0123456789abcdef";
-constexpr std::uint64_t kSeed = 7;
-constexpr std::size_t kPartitions = 4;
-constexpr std::size_t kNobody = 99;
-
-struct Seen {
-    std::size_t partition = 0;
-    std::string target, body, type;
-};
-
-class Owners final : public io::HttpHandler {
-public:
-    io::HttpServer* server = nullptr;
-    std::vector<Seen> seen;
-    std::function<bool(const Seen&, const io::Request&)> answer;
-
-    void on_request(io::Request& request) override {
-        if (request.path == "/v2/me") return tell_who(request);
-        Seen one;
-        const std::string number(request.header("Millrace-Partition"));
-        one.partition = number.empty() ? kNobody : std::stoul(number);
-        one.target = request.target;
-        one.body = request.body_view();
-        one.type = request.content_type;
-        seen.push_back(one);
-        if (answer && answer(one, request)) return;
-        server->respond(request.token, {.status = 200}, "{}");
-    }
-    std::size_t count(std::string_view target) const {
-        std::size_t found = 0;
-        for (const Seen& one : seen) found += one.target == target ? 1 : 0;
-        return found;
-    }
-
-private:
-    void tell_who(const io::Request& request) {
-        identity::Principal principal;
-        principal.scopes = identity::ScopeSet::all();
-        auto key = std::make_shared<identity::KeyIdentity>();
-        key->id = "key_acme";
-        principal.key = key;
-        const std::string text = identity::principal_text(principal, "acme");
-        const std::array<io::HeaderField, 1> headers{{{identity::kFrontPrincipalHeader, text}}};
-        server->respond(request.token, {.status = 200, .headers = headers}, "{}");
-    }
-};
-
-class Answer final : public io::HttpExchange {
-public:
-    void answer_head(const io::AnswerHead& head) override { status = head.status; }
-    void answer_bytes(std::string_view bytes) override { body.append(bytes); }
-    void answer_end() override { over = true; }
-    void failed(Failure, std::string_view) override { over = true; }
-
-    int status = 0;
-    std::string body;
-    bool over = false;
-};
-
-class NoOrders final : public NodeDesk {
-public:
-    void order(NodeOrder&&) override {}
-};
-
-class FrontKeyTest : public testing::Test {
+class FrontKeyTest : public FrontFixture {
 protected:
-    FrontKeyTest() : reactor(*io::Reactor::create({.backend = io::BackendChoice::kEpoll}, clock)) {
-        server = std::make_unique<io::HttpServer>(*reactor, owners, io::HttpLimits{});
-        owners.server = server.get();
-        upstream = *server->listen(*io::Address::parse("127.0.0.1:0"), io::ListenRole::kFirst);
-        client = std::make_unique<io::HttpClient>(*reactor, io::HttpClientLimits{});
-        core::Config config;
-        config.http.listen = "127.0.0.1:0";
-        config.io.backend = "epoll";
-        NodeSettings settings;
-        settings.cluster = "t";
-        settings.node = "a";
-        settings.token = kToken;
-        settings.advertise = free_address();
-        inside = settings.advertise;
-        auto made = Front::create(config, settings, {&clock, &log, &orders, {}});
-        if (made) front = std::move(*made);
-    }
-    void SetUp() override {
-        ASSERT_TRUE(front);
-        address = *io::Address::parse(front->address());
-        use({});
-    }
-    ~FrontKeyTest() override {
-        for (Answer& one : answers) client->cancel(one);
-    }
-    static io::Address free_address() {
-        core::RealClock clock;
-        auto reactor = *io::Reactor::create({.backend = io::BackendChoice::kEpoll}, clock);
-        Owners nobody;
-        io::HttpServer server(*reactor, nobody, {});
-        return *server.listen(*io::Address::parse("127.0.0.1:0"), io::ListenRole::kFirst);
-    }
+    void begin() override { use({}); }
     // All are here but those.
     void use(std::vector<std::size_t> nowhere) {
         auto routing = std::make_shared<Routing>();
@@ -129,29 +26,7 @@ protected:
     }
     Answer& ask(std::string_view line, std::string_view body = {}, std::string_view headers = {},
                 bool privately = false) {
-        Answer& answer = answers.emplace_back();
-        std::string head =
-            std::string(line) + " HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer acme\r\n";
-        head.append(headers);
-        core::BufferRef bytes;
-        if (!body.empty()) {
-            head +=
-                "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
-                "\r\n";
-            io::BodyWriter writer = server->body_writer();
-            writer.append(body);
-            bytes = writer.take();
-        }
-        head += "\r\n";
-        EXPECT_TRUE(client->start(answer, privately ? inside : address, head, std::move(bytes)));
-        return answer;
-    }
-    bool until(const std::function<bool()>& so) {
-        for (int i = 0; i < 60'000 && !so(); ++i) {
-            front->do_work();
-            reactor->poll(100);
-        }
-        return so();
+        return send(line, "Authorization: Bearer acme\r\n" + std::string(headers), body, privately);
     }
     static std::size_t place(std::string_view key) {
         return partition_of_key("acme", key, kSeed, kPartitions);
@@ -182,21 +57,10 @@ protected:
             return true;
         };
     }
-
-    core::RealClock clock;
-    core::Log log{clock, core::LogLevel::kOff};
-    std::unique_ptr<io::Reactor> reactor;
-    Owners owners;
-    NoOrders orders;
-    std::unique_ptr<io::HttpServer> server;
-    std::unique_ptr<io::HttpClient> client;
-    io::Address upstream, address, inside;
-    std::unique_ptr<Front> front;
-    std::deque<Answer> answers;
 };
 
 TEST_F(FrontKeyTest, ABatchGoesToTheOwnersOfItsKeys) {
-    owners.answer = taking(*server);
+    partitions.answer = taking(*server);
     const auto [a, b] = two_keys();
     const std::string one = R"({"pattern":"p","eventId":"1","partitionKey":")" + a + "\"}";
     const std::string two = R"({"pattern":"p","eventId":"2","partitionKey":")" + b + "\"}";
@@ -207,9 +71,9 @@ TEST_F(FrontKeyTest, ABatchGoesToTheOwnersOfItsKeys) {
     EXPECT_NE(answer.body.find(R"("accepted":3,"duplicates":0,"rejected":[{"index":2,)"),
               std::string::npos)
         << answer.body;
-    ASSERT_EQ(owners.seen.size(), 2u);
+    ASSERT_EQ(partitions.seen.size(), 2u);
     std::map<std::size_t, std::string> bodies;
-    for (const Seen& seen : owners.seen) {
+    for (const Seen& seen : partitions.seen) {
         bodies[seen.partition] = seen.body;
         EXPECT_EQ(seen.target, "/v2/events?ids=1");
         EXPECT_EQ(seen.type, "application/json");
@@ -217,25 +81,25 @@ TEST_F(FrontKeyTest, ABatchGoesToTheOwnersOfItsKeys) {
     EXPECT_EQ(bodies[place(a)], "[" + one + "," + three + "]");
     EXPECT_EQ(bodies[place(b)], "[" + two + "]");
     // One partition's goes on as it came.
-    owners.seen.clear();
+    partitions.seen.clear();
     const std::string whole = "[" + one + " , " + three + "]";
     Answer& short_cut = ask("POST /v2/events", whole);
     ASSERT_TRUE(until([&] { return short_cut.over; }));
-    ASSERT_EQ(owners.seen.size(), 1u);
-    EXPECT_EQ(owners.seen.front().body, whole);
+    ASSERT_EQ(partitions.seen.size(), 1u);
+    EXPECT_EQ(partitions.seen.front().body, whole);
 }
 
 TEST_F(FrontKeyTest, AnEventWithoutAnIdGetsOne) {
-    owners.answer = taking(*server);
+    partitions.answer = taking(*server);
     Answer& answer = ask("POST /v2/events", R"({"pattern":"p"})");
     ASSERT_TRUE(until([&] { return answer.over; }));
-    ASSERT_EQ(owners.seen.size(), 1u);
+    ASSERT_EQ(partitions.seen.size(), 1u);
     core::JsonDom dom;
-    auto root = dom.parse(owners.seen.front().body);
+    auto root = dom.parse(partitions.seen.front().body);
     core::JsonElement id;
     std::string_view text;
     ASSERT_TRUE(root && root->find("eventId", id) && id.get(text));
-    EXPECT_EQ(owners.seen.front().partition, place(text));
+    EXPECT_EQ(partitions.seen.front().partition, place(text));
 }
 
 TEST_F(FrontKeyTest, AllOrNoneIsOnePartitionsBusiness) {
@@ -246,11 +110,11 @@ TEST_F(FrontKeyTest, AllOrNoneIsOnePartitionsBusiness) {
     ASSERT_TRUE(until([&] { return answer.over; }));
     EXPECT_NE(answer.body.find("all or none"), std::string::npos) << answer.body;
     EXPECT_NE(answer.body.find("entry 1 in " + std::to_string(place(b))), std::string::npos);
-    EXPECT_TRUE(owners.seen.empty());
+    EXPECT_TRUE(partitions.seen.empty());
 }
 
 TEST_F(FrontKeyTest, WithoutAnOwnerItsEntriesAreNotTaken) {
-    owners.answer = taking(*server);
+    partitions.answer = taking(*server);
     const auto [a, b] = two_keys();
     use({place(b)});
     const std::string body = R"([{"pattern":"p","eventId":"1","partitionKey":")" + a +
@@ -267,7 +131,7 @@ TEST_F(FrontKeyTest, WithoutAnOwnerItsEntriesAreNotTaken) {
 TEST_F(FrontKeyTest, WhoKnowsAnswersAndNobodyOnlyIfAllSaySo) {
     std::size_t knows = 2;
     bool silent = false;
-    owners.answer = [&](const Seen& one, const io::Request& request) {
+    partitions.answer = [&](const Seen& one, const io::Request& request) {
         if (one.partition == knows) {
             server->respond(request.token, {.status = 200}, R"({"eventId":"e"})");
         } else if (silent && one.partition == 1) {
@@ -283,7 +147,7 @@ TEST_F(FrontKeyTest, WhoKnowsAnswersAndNobodyOnlyIfAllSaySo) {
     Answer& found = ask("GET /v2/events/e");
     ASSERT_TRUE(until([&] { return found.over; }));
     EXPECT_EQ(found.status, 200);
-    EXPECT_EQ(owners.seen.size(), kPartitions);
+    EXPECT_EQ(partitions.seen.size(), kPartitions);
     knows = 99;
     Answer& none = ask("GET /v2/events/e");
     ASSERT_TRUE(until([&] { return none.over; }));
@@ -296,7 +160,7 @@ TEST_F(FrontKeyTest, WhoKnowsAnswersAndNobodyOnlyIfAllSaySo) {
 
 TEST_F(FrontKeyTest, AListIsOfAllOrNone) {
     bool refuses = false;
-    owners.answer = [&](const Seen& one, const io::Request& request) {
+    partitions.answer = [&](const Seen& one, const io::Request& request) {
         if (refuses && one.partition == 3) {
             server->respond_error(request.token,
                                   core::Error(core::ErrorCode::kUnavailable, "the log is away"));
@@ -312,11 +176,11 @@ TEST_F(FrontKeyTest, AListIsOfAllOrNone) {
     ASSERT_TRUE(until([&] { return whole.over; }));
     EXPECT_EQ(whole.status, 200);
     EXPECT_EQ(whole.body, R"({"items":[{"n":4},{"n":3},{"n":2}],"next":"mn1!-!-!-"})");
-    owners.seen.clear();
+    partitions.seen.clear();
     Answer& rest = ask("GET /v2/events?limit=3&cursor=mn1!-!-!-");
     ASSERT_TRUE(until([&] { return rest.over; }));
-    ASSERT_EQ(owners.seen.size(), 1u);
-    EXPECT_EQ(owners.seen.front().target, "/v2/events?limit=3&cursor=n1");
+    ASSERT_EQ(partitions.seen.size(), 1u);
+    EXPECT_EQ(partitions.seen.front().target, "/v2/events?limit=3&cursor=n1");
     refuses = true;
     Answer& none = ask("GET /v2/events?limit=3");
     ASSERT_TRUE(until([&] { return none.over; }));
@@ -330,7 +194,7 @@ TEST_F(FrontKeyTest, AChangeIsToldWhenItIsInForceEverywhere) {
     const std::size_t home = partition_of_tenant("acme", kSeed, kPartitions);
     const std::string follow = "/cluster/follow?home=" + std::to_string(home);
     int behind = 3;
-    owners.answer = [&](const Seen& one, const io::Request& request) {
+    partitions.answer = [&](const Seen& one, const io::Request& request) {
         if (one.target != follow) return false;
         const bool slow = one.partition == (home + 1) % kPartitions && behind-- > 0;
         const std::array<io::HeaderField, 1> headers{{{identity::kFrontAnswerHeader, "not-here"}}};
@@ -343,17 +207,17 @@ TEST_F(FrontKeyTest, AChangeIsToldWhenItIsInForceEverywhere) {
     Answer& answer = ask("POST /v2/scripts", "{}");
     ASSERT_TRUE(until([&] { return answer.over; }));
     EXPECT_EQ(answer.status, 200);
-    EXPECT_EQ(owners.count(follow), kPartitions - 1 + 3);
+    EXPECT_EQ(partitions.count(follow), kPartitions - 1 + 3);
     // What changes nothing asks nobody.
-    owners.seen.clear();
+    partitions.seen.clear();
     Answer& read = ask("GET /v2/scripts");
     ASSERT_TRUE(until([&] { return read.over; }));
-    EXPECT_EQ(owners.seen.size(), 1u);
+    EXPECT_EQ(partitions.seen.size(), 1u);
 }
 
 TEST_F(FrontKeyTest, AChangeThatSomebodyHasNotHeardOfIsSaidToBeSo) {
     const std::size_t home = partition_of_tenant("acme", kSeed, kPartitions);
-    owners.answer = [&](const Seen& one, const io::Request& request) {
+    partitions.answer = [&](const Seen& one, const io::Request& request) {
         if (!one.target.starts_with("/cluster/")) return false;
         if (one.partition != (home + 1) % kPartitions) return false;
         server->respond_error(request.token, core::Error(core::ErrorCode::kInternal, "no"));
@@ -372,7 +236,7 @@ TEST_F(FrontKeyTest, ASubscriptionGoesOnWhereItIsAndNowhereElse) {
     Answer& elsewhere = ask("POST /v2/subscriptions/s/resume", R"({"from":"now"})");
     ASSERT_TRUE(until([&] { return elsewhere.over; }));
     EXPECT_EQ(elsewhere.status, 501);
-    EXPECT_TRUE(owners.seen.empty());
+    EXPECT_TRUE(partitions.seen.empty());
     Answer& there = ask("POST /v2/subscriptions/s/resume", "{}");
     ASSERT_TRUE(until([&] { return there.over; }));
     EXPECT_EQ(there.status, 200);
@@ -384,14 +248,14 @@ TEST_F(FrontKeyTest, WhatEachPartitionHasForItselfNamesOne) {
     EXPECT_EQ(none.status, 400);
     Answer& one = ask("GET /v2/kv?prefix=a&partition=3");
     ASSERT_TRUE(until([&] { return one.over; }));
-    ASSERT_EQ(owners.seen.size(), 1u);
-    EXPECT_EQ(owners.seen.front().partition, 3u);
-    EXPECT_EQ(owners.seen.front().target, "/v2/kv?prefix=a");
+    ASSERT_EQ(partitions.seen.size(), 1u);
+    EXPECT_EQ(partitions.seen.front().partition, 3u);
+    EXPECT_EQ(partitions.seen.front().target, "/v2/kv?prefix=a");
 }
 
 TEST_F(FrontKeyTest, StreamsAreOneWithThePlacesOfAll) {
     std::vector<io::StreamToken> streams(kPartitions);
-    owners.answer = [&](const Seen& one, const io::Request& request) {
+    partitions.answer = [&](const Seen& one, const io::Request& request) {
         const auto stream = server->start_stream(
             request.token, {.status = 200, .content_type = "text/event-stream"});
         streams[one.partition] = *stream;
@@ -408,9 +272,9 @@ TEST_F(FrontKeyTest, StreamsAreOneWithThePlacesOfAll) {
     // One that ends ends it: the client comes back with its place.
     server->end_stream(streams[1]);
     ASSERT_TRUE(until([&] { return answer.over; }));
-    owners.seen.clear();
+    partitions.seen.clear();
     ask("GET /v2/events/stream", {}, "Last-Event-ID: m0-0!0-1!0-9!0-3\r\n");
-    ASSERT_TRUE(until([&] { return owners.seen.size() == kPartitions; }));
+    ASSERT_TRUE(until([&] { return partitions.seen.size() == kPartitions; }));
     Answer& bad = ask("GET /v2/events/stream", {}, "Last-Event-ID: 0-1\r\n");
     ASSERT_TRUE(until([&] { return bad.over; }));
     EXPECT_EQ(bad.status, 400);
@@ -422,9 +286,9 @@ TEST_F(FrontKeyTest, APartitionsProcessIsPassedOnByItsNode) {
     Answer& answer = ask("POST /cluster/events", "{}", own, true);
     ASSERT_TRUE(until([&] { return answer.over; }));
     EXPECT_EQ(answer.status, 200);
-    ASSERT_EQ(owners.seen.size(), 1u);
-    EXPECT_EQ(owners.seen.front().target, "/cluster/events");
+    ASSERT_EQ(partitions.seen.size(), 1u);
+    EXPECT_EQ(partitions.seen.front().target, "/cluster/events");
 }
 
 }  // namespace
-}  // namespace millrace::runtime::node
+}  // namespace millrace::runtime::node::front_tests

@@ -1,175 +1,27 @@
 // Goal: a front passes requests on to whoever owns, with the name of who asks and without what a
 // client would like to say of itself; waits for an owner; repeats only what may be repeated.
-// Method: the front with its own reactor, and on another one a server that stands for the processes
-// of all partitions and a client; all by one thread.
-#include "runtime/node/front.h"
-
-#include "core/json_dom.h"
-#include "io/http_client.h"
-#include "io/http_server.h"
-#include "runtime/identity/trusted_front.h"
+// Method: front_fixture.h.
 #include "runtime/node/cluster_state.h"
+#include "tests/runtime/node/front_fixture.h"
 
-#include <gtest/gtest.h>
-
-#include <deque>
-#include <functional>
-
-namespace millrace::runtime::node {
+namespace millrace::runtime::node::front_tests {
 namespace {
 
-constexpr const char* kToken = "0123456789abcdef0123456789abcdef";
-constexpr std::uint64_t kSeed = 7;
-
-struct Seen {
-    std::string method, target, body, principal, peer, partition, token, mine;
-};
-
-// Answers as it is told, else 200 with what was asked for.
-class Partitions final : public io::HttpHandler {
-public:
-    io::HttpServer* server = nullptr;
-    std::vector<Seen> seen;
-    std::function<bool(const io::Request&)> answer;
-    bool keyed = true;
-
-    void on_request(io::Request& request) override {
-        const auto header = [&](std::string_view name) {
-            return std::string(request.header(name));
-        };
-        seen.push_back({std::string(io::method_text(request.method)), std::string(request.target),
-                        std::string(request.body_view()), header(identity::kFrontPrincipalHeader),
-                        header(identity::kFrontPeerHeader), header("Millrace-Partition"),
-                        header(identity::kFrontTokenHeader), header("X-Mine")});
-        if (request.path == "/v2/me") return tell_who(request);
-        if (answer && answer(request)) return;
-        server->respond(request.token, {.status = 200}, request.target);
-    }
-    std::size_t count(std::string_view target) const {
-        std::size_t found = 0;
-        for (const Seen& one : seen) found += one.target == target ? 1 : 0;
-        return found;
-    }
-
-private:
-    void tell_who(const io::Request& request) {
-        if (keyed && request.header("Authorization") != "Bearer acme") {
-            server->respond_error(request.token,
-                                  core::Error(core::ErrorCode::kUnauthorized, "a key is needed"));
-            return;
-        }
-        identity::Principal principal;
-        principal.scopes = identity::ScopeSet::all();
-        auto key = std::make_shared<identity::KeyIdentity>();
-        key->id = "key_acme";
-        principal.key = key;
-        const std::string text = identity::principal_text(principal, "acme");
-        const std::array<io::HeaderField, 1> headers{{{identity::kFrontPrincipalHeader, text}}};
-        server->respond(request.token, {.status = 200, .headers = headers}, "{}");
-    }
-};
-
-class Answer final : public io::HttpExchange {
-public:
-    void answer_head(const io::AnswerHead& head) override {
-        status = head.status;
-        told = head.header(identity::kFrontAnswerHeader);
-        principal = head.header(identity::kFrontPrincipalHeader);
-    }
-    void answer_bytes(std::string_view bytes) override { body.append(bytes); }
-    void answer_end() override { over = true; }
-    void failed(Failure, std::string_view) override { over = true; }
-
-    int status = 0;
-    std::string body, told, principal;
-    bool over = false;
-};
-
-class Orders final : public NodeDesk {
-public:
-    std::deque<NodeOrder> orders;
-    void order(NodeOrder&& order) override { orders.push_back(std::move(order)); }
-};
-
-class FrontTest : public testing::Test {
+class FrontTest : public FrontFixture {
 protected:
-    FrontTest() : reactor(*io::Reactor::create({.backend = io::BackendChoice::kEpoll}, clock)) {
-        server = std::make_unique<io::HttpServer>(*reactor, partitions, io::HttpLimits{});
-        partitions.server = server.get();
-        upstream = *server->listen(*io::Address::parse("127.0.0.1:0"), io::ListenRole::kFirst);
-        client = std::make_unique<io::HttpClient>(*reactor, io::HttpClientLimits{});
-        core::Config config;
-        config.http.listen = "127.0.0.1:0";
-        config.io.backend = "epoll";
-        NodeSettings settings;
-        settings.cluster = "t";
-        settings.node = "a";
-        settings.token = kToken;
-        settings.advertise = free_address();
-        inside = settings.advertise;
-        auto made = Front::create(config, settings, {&clock, &log, &orders, {}});
-        if (made) front = std::move(*made);
-    }
-    void SetUp() override {
-        ASSERT_TRUE(front);
-        address = *io::Address::parse(front->address());
-        use({Target::Where::kHere, upstream, 1});
-    }
-    ~FrontTest() override {
-        for (Answer& one : answers) client->cancel(one);
-    }
-    static io::Address free_address() {
-        core::RealClock clock;
-        auto reactor = *io::Reactor::create({.backend = io::BackendChoice::kEpoll}, clock);
-        Partitions nobody;
-        io::HttpServer server(*reactor, nobody, {});
-        return *server.listen(*io::Address::parse("127.0.0.1:0"), io::ListenRole::kFirst);
-    }
+    void begin() override { use({Target::Where::kHere, upstream, 1}); }
     void use(const Target& target, bool initialized = true) {
         auto routing = std::make_shared<Routing>();
         routing->initialized = initialized;
         routing->hash_seed = kSeed;
-        if (initialized) routing->targets.assign(4, target);
+        if (initialized) routing->targets.assign(kPartitions, target);
         routing->cluster = R"({"name":"t"})";
         front->use(std::move(routing));
     }
     Answer& ask(std::string_view line, std::string_view headers = "Authorization: Bearer acme\r\n",
                 std::string_view body = {}, bool privately = false) {
-        Answer& answer = answers.emplace_back();
-        std::string head = std::string(line) + " HTTP/1.1\r\nHost: localhost\r\n";
-        head.append(headers);
-        core::BufferRef bytes;
-        if (!body.empty()) {
-            head +=
-                "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
-                "\r\n";
-            io::BodyWriter writer = server->body_writer();
-            writer.append(body);
-            bytes = writer.take();
-        }
-        head += "\r\n";
-        EXPECT_TRUE(client->start(answer, privately ? inside : address, head, std::move(bytes)));
-        return answer;
+        return send(line, headers, body, privately);
     }
-    bool until(const std::function<bool()>& so) {
-        for (int i = 0; i < 60'000 && !so(); ++i) {
-            front->do_work();
-            reactor->poll(100);
-        }
-        return so();
-    }
-    const Seen& last() const { return partitions.seen.back(); }
-
-    core::RealClock clock;
-    core::Log log{clock, core::LogLevel::kOff};
-    std::unique_ptr<io::Reactor> reactor;
-    Partitions partitions;
-    Orders orders;
-    std::unique_ptr<io::HttpServer> server;
-    std::unique_ptr<io::HttpClient> client;
-    io::Address upstream, address, inside;
-    std::unique_ptr<Front> front;
-    std::deque<Answer> answers;
 };
 
 TEST_F(FrontTest, PassesOnWithTheNameOfWhoAsksAndNothingThatAClientSaysOfItself) {
@@ -180,18 +32,19 @@ TEST_F(FrontTest, PassesOnWithTheNameOfWhoAsksAndNothingThatAClientSaysOfItself)
     EXPECT_EQ(answer.status, 200);
     EXPECT_EQ(answer.body, "/v2/events?limit=1");
     EXPECT_EQ(answer.principal, "");
-    ASSERT_EQ(partitions.seen.size(), 2u);
+    ASSERT_EQ(partitions.seen.size(), 1u);
+    EXPECT_EQ(partitions.asked_who, 1u);
     const auto told = identity::read_principal(last().principal);
     ASSERT_TRUE(told);
     EXPECT_EQ(told->tenant, "acme");
     EXPECT_EQ(last().token, kToken);
     EXPECT_EQ(last().mine, "1");
-    EXPECT_EQ(last().partition, std::to_string(partition_of("acme", kSeed, 4)));
+    EXPECT_EQ(last().partition, partition_of("acme", kSeed, 4));
     EXPECT_NE(last().peer, "127.0.0.1:1");
     // Who it is stays known for a moment.
     Answer& again = ask("POST /v2/events", "Authorization: Bearer acme\r\n", "[]");
     ASSERT_TRUE(until([&] { return again.over; }));
-    EXPECT_EQ(partitions.count("/v2/me"), 1u);
+    EXPECT_EQ(partitions.asked_who, 1u);
     EXPECT_EQ(last().body, "[]");
 }
 
@@ -205,7 +58,7 @@ TEST_F(FrontTest, WhoIsRefusedWhereTheKeysAreIsRefused) {
     ASSERT_TRUE(until([&] { return hook.over; }));
     EXPECT_EQ(last().target, "/v2/webhooks/shop?x=1");
     EXPECT_EQ(last().principal, "");
-    EXPECT_EQ(last().partition, std::to_string(partition_of("globex", kSeed, 4)));
+    EXPECT_EQ(last().partition, partition_of("globex", kSeed, 4));
 }
 
 // Nobody is asked who it is: the partition knows its edges, and the front by the token whose it is.
@@ -216,15 +69,15 @@ TEST_F(FrontTest, AnEdgesBatchesGoWhereItsTenantIs) {
         Answer& answer = ask("POST /v2/edges/shop-1/batches", shown + "X-Mine: 1\r\n", "bytes");
         ASSERT_TRUE(until([&] { return answer.over; }));
         EXPECT_EQ(answer.status, 200);
-        EXPECT_EQ(last().partition, std::to_string(partition_of(tenant, kSeed, 4)));
+        EXPECT_EQ(last().partition, partition_of(tenant, kSeed, 4));
         EXPECT_EQ(last().principal, "");
         EXPECT_EQ(last().token, kToken);
         EXPECT_EQ(last().body, "bytes");
     }
-    EXPECT_EQ(partitions.count("/v2/me"), 0u);
+    EXPECT_EQ(partitions.asked_who, 0u);
     Answer& enrolled = ask("POST /v2/edges", "Authorization: Bearer acme\r\n", "{}");
     ASSERT_TRUE(until([&] { return enrolled.over; }));
-    EXPECT_EQ(last().partition, std::to_string(partition_of("acme", kSeed, 4)));
+    EXPECT_EQ(last().partition, partition_of("acme", kSeed, 4));
     EXPECT_NE(last().principal, "");
 }
 
@@ -232,11 +85,11 @@ TEST_F(FrontTest, AnEdgesBatchesGoWhereItsTenantIs) {
 TEST_F(FrontTest, APartitionIsNamedByWhoMayLookAtIt) {
     Answer& audit = ask("GET /v2/audit?partition=0&kind=key");
     ASSERT_TRUE(until([&] { return audit.over; }));
-    EXPECT_EQ(last().partition, "0");
+    EXPECT_EQ(last().partition, 0u);
     EXPECT_EQ(last().target, "/v2/audit?kind=key");
     Answer& own = ask("GET /v2/audit");
     ASSERT_TRUE(until([&] { return own.over; }));
-    EXPECT_EQ(last().partition, std::to_string(partition_of("acme", kSeed, 4)));
+    EXPECT_EQ(last().partition, partition_of("acme", kSeed, 4));
     Answer& figures = ask("GET /v2/stats?window=60s&partition=0");
     ASSERT_TRUE(until([&] { return figures.over; }));
     EXPECT_EQ(figures.status, 403);
@@ -264,7 +117,7 @@ TEST_F(FrontTest, WithoutAnOwnerARequestWaitsForOne) {
 }
 
 TEST_F(FrontTest, WhatMayHaveBeenTakenGoesOutOnce) {
-    partitions.answer = [&](const io::Request&) {
+    partitions.answer = [&](const Seen&, const io::Request&) {
         server->close_all();
         return true;
     };
@@ -279,7 +132,7 @@ TEST_F(FrontTest, WhatMayHaveBeenTakenGoesOutOnce) {
 // Known by their ids where they belong, whoever owns it by then; and told if nobody does.
 TEST_F(FrontTest, EventsThatAllHaveIdsGoOutOnceMore) {
     const std::string events = R"([{"eventId":"e1","pattern":"a"}])";
-    partitions.answer = [](const io::Request&) { return true; };
+    partitions.answer = [](const Seen&, const io::Request&) { return true; };
     Answer& post = ask("POST /v2/events", "Authorization: Bearer acme\r\n", events);
     ASSERT_TRUE(until([&] { return partitions.count("/v2/events") == 1; }));
     use({});
@@ -291,7 +144,7 @@ TEST_F(FrontTest, EventsThatAllHaveIdsGoOutOnceMore) {
     EXPECT_EQ(last().body, events);
     EXPECT_EQ(partitions.count("/v2/events"), 2u);
 
-    partitions.answer = [](const io::Request&) { return true; };
+    partitions.answer = [](const Seen&, const io::Request&) { return true; };
     Answer& lost = ask("POST /v2/events", "Authorization: Bearer acme\r\n", events);
     ASSERT_TRUE(until([&] { return partitions.count("/v2/events") == 3; }));
     use({});
@@ -305,7 +158,7 @@ TEST_F(FrontTest, EventsThatAllHaveIdsGoOutOnceMore) {
 TEST_F(FrontTest, ANodeThatHasLostARequestsOwnerSaysSoToTheOther) {
     const std::string events = R"({"eventId":"e1","pattern":"a"})";
     int lost = 0;
-    partitions.answer = [&](const io::Request& request) {
+    partitions.answer = [&](const Seen&, const io::Request& request) {
         if (lost++ > 0) return false;
         const std::array<io::HeaderField, 1> headers{{{identity::kFrontAnswerHeader, kMaybeTaken}}};
         server->respond(request.token, {.status = 503, .headers = headers}, "{}");
@@ -316,7 +169,7 @@ TEST_F(FrontTest, ANodeThatHasLostARequestsOwnerSaysSoToTheOther) {
     EXPECT_EQ(post.status, 200);
     EXPECT_EQ(partitions.count("/v2/events"), 2u);
     // And this one to others.
-    partitions.answer = [&](const io::Request&) {
+    partitions.answer = [&](const Seen&, const io::Request&) {
         server->close_all();
         return true;
     };
@@ -330,7 +183,7 @@ TEST_F(FrontTest, ANodeThatHasLostARequestsOwnerSaysSoToTheOther) {
 }
 
 TEST_F(FrontTest, WhatIsReadIsAskedForAgain) {
-    partitions.answer = [](const io::Request&) { return true; };
+    partitions.answer = [](const Seen&, const io::Request&) { return true; };
     Answer& get = ask("GET /v2/events");
     ASSERT_TRUE(until([&] { return partitions.count("/v2/events") == 1; }));
     // The process ends with the request in its hands, and another one begins.
@@ -346,7 +199,7 @@ TEST_F(FrontTest, WhatIsReadIsAskedForAgain) {
 
 TEST_F(FrontTest, OneThatSaysItIsNotTheOwnerHasTakenNothing) {
     int refusals = 0;
-    partitions.answer = [&](const io::Request& request) {
+    partitions.answer = [&](const Seen&, const io::Request& request) {
         if (refusals == 2) return false;
         ++refusals;
         const std::array<io::HeaderField, 1> headers{{{identity::kFrontAnswerHeader, "not-here"}}};
@@ -361,7 +214,7 @@ TEST_F(FrontTest, OneThatSaysItIsNotTheOwnerHasTakenNothing) {
 
 TEST_F(FrontTest, ATenantIsMadeKnownToItsPartition) {
     bool known = false;
-    partitions.answer = [&](const io::Request& request) {
+    partitions.answer = [&](const Seen&, const io::Request& request) {
         if (request.path == "/v2/tenants/acme") {
             server->respond(request.token, {.status = 200},
                             R"({"id":"acme","name":"Acme","version":1,"quotas":{"scripts":5}})");
@@ -444,4 +297,4 @@ TEST_F(FrontTest, WhatAClusterDoesNotDoIsRefused) {
 }
 
 }  // namespace
-}  // namespace millrace::runtime::node
+}  // namespace millrace::runtime::node::front_tests
