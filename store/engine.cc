@@ -280,6 +280,7 @@ core::Status Engine::load_meta() {
               rocksdb::Slice(reinterpret_cast<const char*>(&shards), sizeof(shards)));
     batch.Put(family(ColumnFamily::kDefault), "boot",
               rocksdb::Slice(reinterpret_cast<const char*>(&boot_), sizeof(boot_)));
+    if (auto status = note_alone(batch); !status) return status;
     return commit(batch, Durability::kFsync);
 }
 

@@ -107,6 +107,8 @@ public:
     core::Status apply_replica(std::string_view bytes, const ReplicaPosition& at);
     core::Status note_replica(const ReplicaPosition& at);
     core::Result<ReplicaPosition> replica_position();
+    // Somebody has had the folder open for himself since the position in it was written.
+    bool written_alone() const { return written_alone_; }
     // kConflict: the folder's seed is another one than Options::hash_seed.
     core::Status check_seed();
 
@@ -213,6 +215,9 @@ private:
     // Up to where RocksDB is open and nothing of it was read.
     core::Status open_folder();
     core::Status check_replicable();
+    core::Status note_alone(rocksdb::WriteBatch& batch);
+    void forget_alone(rocksdb::WriteBatch& batch);
+    core::Status tell_alone(ReplicaPosition& position);
     core::Status check_follows(const BatchView& batch);
     core::Status take_blocks(const BatchView& batch);
     core::Status index_block(const BlockView& block, std::uint64_t from);
@@ -260,6 +265,7 @@ private:
     UnitCounter units_;
     std::atomic<std::uint64_t> kv_sequence_{0};
     bool format_is_old_ = false;
+    bool written_alone_ = false;  // see replica_position()
     std::array<Ends, core::kShardsMax> ends_{};
 
     mutable std::mutex tails_mutex_;

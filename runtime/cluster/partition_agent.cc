@@ -43,6 +43,12 @@ core::Result<std::unique_ptr<PartitionAgent>> PartitionAgent::create(Options opt
     agent->wakes_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (agent->wakes_ < 0)
         return core::fail(core::ErrorCode::kUnavailable, "cluster: no descriptor is left");
+    if (agent->copy_.store->written_alone()) {
+        agent->diverge(
+            "a server outside of the cluster has had this folder open and may have written into "
+            "it: it is no copy of the partition any more. End the node and move the folder away, "
+            "and it fills itself from another copy");
+    }
     return agent;
 }
 

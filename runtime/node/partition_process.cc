@@ -11,6 +11,7 @@
 #include "runtime/cluster/stream_config.h"
 #include "runtime/node/cluster_state.h"
 #include "runtime/node/partition_copying.h"
+#include "runtime/server/data_folder.h"
 #include "runtime/server/last_words.h"
 #include "runtime/server/part_options.h"
 #include "runtime/server/server.h"
@@ -187,6 +188,8 @@ core::Status PartitionProcess::begin() {
     auto agent = cluster::PartitionAgent::create(std::move(*options), clock_);
     if (!agent) return core::fail(std::move(agent.error()));
     agent_ = std::move(*agent);
+    if (auto marked = mark_partition_folder(order_.dir, order_.cluster, order_.partition); !marked)
+        return marked;
     thread_ = std::make_unique<core::AgentThread>(*agent_, core::AgentThread::kNotPinned,
                                                   core::AgentThread::Priority::kBrief);
     copying_ = std::make_unique<PartitionCopying>(order_, store, *agent_, clock_, log_);

@@ -7,6 +7,7 @@
 
 #include "core/result.h"
 
+#include <cstddef>
 #include <string>
 
 namespace millrace::runtime {
@@ -20,9 +21,15 @@ core::Status check_data_folder(const std::string& path);
 // Of a node, which holds a folder for each of its partitions.
 inline constexpr const char* kNodeLockName = "node.lock";
 
-// For whoever writes outside of a cluster: neither a node's folder nor a partition's copy in one.
+// For whoever writes outside of a cluster: neither a node's folder nor a partition's copy, be it in
+// one or elsewhere.
 // What is written into one copy by itself is missing in the others, and comes and goes with the
 // owner.
 core::Status check_own_folder(const std::string& path);
+
+// In the folder of a partition's copy, and with it wherever that is taken.
+inline constexpr const char* kPartitionMarkName = "PARTITION";
+core::Status mark_partition_folder(const std::string& path, const std::string& cluster,
+                                   std::size_t partition);
 
 }  // namespace millrace::runtime

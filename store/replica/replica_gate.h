@@ -19,6 +19,8 @@ namespace millrace::store {
 // A group of the LogWriter is 16 MiB and a unit.
 inline constexpr std::size_t kReplicaUnitBytesMax = 64u << 20;
 inline constexpr std::string_view kReplicaKey = "replica";
+// Beside it, where a server has opened the folder without a gate since: the number of that start.
+inline constexpr std::string_view kAloneKey = "replica_alone";
 
 struct ReplicaPosition {
     std::uint64_t sequence = 0;   // of the last message of the log that was taken

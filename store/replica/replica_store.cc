@@ -7,6 +7,7 @@
 #include "store/retention/rocks_work.h"
 #include "store/rows/keys.h"
 
+#include <cstring>
 #include <utility>
 
 namespace millrace::store {
@@ -105,6 +106,7 @@ core::Status Engine::apply_replica(std::string_view bytes, const ReplicaPosition
     if (auto status = check_follows(*seen); !status) return status;
     rocksdb::WriteBatch whole(batch);
     whole.Put(family(ColumnFamily::kDefault), slice(kReplicaKey), encode_replica_position(at));
+    forget_alone(whole);
     if (auto status = commit(whole, Durability::kOs); !status) return status;
     auto taken = take_blocks(*seen);
     if (!taken) set_fatal(taken.error().message);
@@ -114,14 +116,53 @@ core::Status Engine::apply_replica(std::string_view bytes, const ReplicaPosition
 core::Status Engine::note_replica(const ReplicaPosition& at) {
     rocksdb::WriteBatch batch;
     batch.Put(family(ColumnFamily::kDefault), slice(kReplicaKey), encode_replica_position(at));
+    forget_alone(batch);
     return commit(batch, Durability::kOs);
+}
+
+// In the first write of a start, before anything that this start brings.
+core::Status Engine::note_alone(rocksdb::WriteBatch& batch) {
+    if (options.gate) return {};
+    rocksdb::PinnableSlice value;
+    auto there = get(ColumnFamily::kDefault, kReplicaKey, value);
+    if (!there) return core::fail(std::move(there.error()));
+    if (*there)
+        batch.Put(family(ColumnFamily::kDefault), slice(kAloneKey),
+                  rocksdb::Slice(reinterpret_cast<const char*>(&boot_), sizeof(boot_)));
+    return {};
+}
+
+// The position that is written now has the hash that tells it.
+void Engine::forget_alone(rocksdb::WriteBatch& batch) {
+    if (!std::exchange(written_alone_, false)) return;
+    batch.Delete(family(ColumnFamily::kDefault), slice(kAloneKey));
+}
+
+// What was written alone is in no unit, so the chain up to here is no longer what the others have:
+// nobody whose chain that is goes on behind this one, whatever a person says.
+core::Status Engine::tell_alone(ReplicaPosition& position) {
+    rocksdb::PinnableSlice value;
+    auto there = get(ColumnFamily::kDefault, kAloneKey, value);
+    if (!there) return core::fail(std::move(there.error()));
+    std::uint32_t boot = 0;
+    if (!*there) return {};
+    if (value.size() == sizeof boot) std::memcpy(&boot, value.data(), sizeof boot);
+    written_alone_ = true;
+    constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15;
+    position.hash = (position.hash ^ (boot + 1)) * kOdd;
+    return {};
 }
 
 core::Result<ReplicaPosition> Engine::replica_position() {
     rocksdb::PinnableSlice value;
     auto there = get(ColumnFamily::kDefault, kReplicaKey, value);
     if (!there) return core::fail(std::move(there.error()));
-    if (*there) return decode_replica_position(view(value));
+    if (*there) {
+        auto position = decode_replica_position(view(value));
+        if (!position) return position;
+        if (auto told = tell_alone(*position); !told) return core::fail(std::move(told.error()));
+        return position;
+    }
     // A folder that was never a partition, but has something in it, is not to be filled over.
     auto rows = iterate(ColumnFamily::kDefault);
     rows->SeekToFirst();
@@ -209,6 +250,8 @@ CopyEnd ReplicaStore::log_end() const {
     const ShardTail tail = engine_->tail(core::ShardId{0});
     return {tail.end_offset, tail.last_hash};
 }
+
+bool ReplicaStore::written_alone() const { return engine_->written_alone(); }
 
 std::uint64_t ReplicaStore::events() const {
     std::uint64_t sum = 0;

@@ -29,6 +29,9 @@ public:
     ReplicaStore& operator=(const ReplicaStore&) = delete;
 
     const ReplicaPosition& position() const { return position_; }
+    // A server has had the folder for itself since: what it holds is no copy any more, and its
+    // position has a hash that nobody else's has.
+    bool written_alone() const;
     // What was applied before the last sync() is on the disk.
     const ReplicaPosition& synced() const { return synced_; }
 

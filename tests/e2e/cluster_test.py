@@ -4,6 +4,7 @@ is drained, while events come.
 """
 import http.client
 import os
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -335,6 +336,42 @@ class ClusterTest(unittest.TestCase):
         self.assertEqual(restored.returncode, 0, restored.stderr)
         harness.wait_until("META to be there", lambda: not any(self.cluster.view(n)["metaGone"] for n in "abc"))
         self.resend(self.events("globex", "mg", 3), self.keys["globex"])
+
+    def test_c_a_copy_that_somebody_wrote_into_is_found(self):
+        node = self.cluster["c"]
+        found = harness.wait_until("a standby there", lambda: [
+            p["partition"] for p in self.cluster.view("a")["partitions"]
+            if any(c["node"] == "c" and c["role"] == "standby" for c in p["copies"])], 60)
+        partition = found[0]
+        self.assertEqual(node.stop(), 0, node.log())
+        inside = os.path.join(node.data, f"p{partition:02}")
+        outside = os.path.join(self.cluster.folder, "outside")
+        shutil.copytree(inside, outside)
+
+        def offline(*words):
+            return subprocess.run([harness.BINARY, *words, "--data", outside], capture_output=True, timeout=60,
+                                  encoding="utf-8", env=harness.clean_environment())
+        for words in (["serve", "--listen", "127.0.0.1:0"], ["key", "create", "--bootstrap"]):
+            refused = offline(*words)
+            self.assertEqual(refused.returncode, 1, refused)
+            self.assertIn(f"is a copy of partition {partition} of the cluster 't'", refused.stderr)
+        os.remove(os.path.join(outside, "PARTITION"))
+        self.assertEqual(offline("key", "create", "--bootstrap").returncode, 0)
+        shutil.rmtree(inside)
+        shutil.move(outside, inside)
+        node.start()
+
+        def copy():
+            copies = self.cluster.view("a")["partitions"][partition]["copies"]
+            return next(c for c in copies if c["node"] == "c")
+        harness.wait_until("the copy to be found", lambda: copy()["role"] == "diverged", 60)
+        self.assertIn("outside of the cluster", copy()["error"])
+        self.assertEqual(node.stop(), 0, node.log())
+        shutil.rmtree(inside)
+        node.start()
+        harness.wait_until("it to be a copy again", lambda: copy()["role"] == "standby", 60)
+        verified = self.cluster["a"].cli("cluster", "verify")
+        self.assertEqual(verified.returncode, 0, verified.stdout + verified.stderr)
 
 
 class RefusedTest(unittest.TestCase):

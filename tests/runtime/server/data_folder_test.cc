@@ -72,6 +72,23 @@ TEST_F(DataFolder, ANodesFolderAndItsPartitionsAreNotForASingleServer) {
     EXPECT_TRUE(check_own_folder((folder_ / "p03" / "backups" / "b").string()));
 }
 
+TEST_F(DataFolder, APartitionsCopyBearsAMarkThatGoesWhereItGoes) {
+    put("p03/FORMAT");
+    const fs::path copy = folder_ / "p03";
+    ASSERT_TRUE(mark_partition_folder(copy.string(), "shop", 3));
+    ASSERT_TRUE(mark_partition_folder(copy.string(), "shop", 3));
+    const fs::path moved = folder_ / "elsewhere";
+    fs::copy(copy, moved, fs::copy_options::recursive);
+    EXPECT_TRUE(check_data_folder(moved.string())) << "its own process opens it";
+    const auto checked = check_own_folder(moved.string() + "/");
+    ASSERT_FALSE(checked);
+    EXPECT_NE(checked.error().message.find("partition 3 of the cluster 'shop'"), std::string::npos)
+        << checked.error().message;
+    EXPECT_EQ(checked.error().field, "data.dir");
+    fs::remove(moved / kPartitionMarkName);
+    EXPECT_TRUE(check_own_folder(moved.string()));
+}
+
 TEST_F(DataFolder, AFileIsNoFolder) {
     put("file");
     EXPECT_FALSE(check_data_folder((folder_ / "file").string()));

@@ -101,6 +101,44 @@ protected:
     test::TempFolder copy_;
 };
 
+// A server that opens the folder by itself writes at its start already.
+TEST_F(ReplicaStoreTest, AFolderThatSomebodyHadForHimselfIsNoCopyAnyMore) {
+    open(owner_options());
+    put_events(0, 10);
+    ReplicaPosition was;
+    {
+        const auto copy = open_copy();
+        ASSERT_TRUE(copy);
+        follow(*copy);
+        was = copy->position();
+        ASSERT_TRUE(copy->close());
+    }
+    EXPECT_FALSE(open_copy()->written_alone());
+    auto alone = Database::open(copy_options());
+    ASSERT_TRUE(alone) << alone.error().message;
+    ASSERT_TRUE((*alone)->close());
+    alone->reset();
+    ReplicaPosition told;
+    {
+        const auto copy = open_copy();
+        ASSERT_TRUE(copy);
+        EXPECT_TRUE(copy->written_alone());
+        told = copy->position();
+        EXPECT_EQ(told.unit, was.unit);
+        EXPECT_NE(told.hash, was.hash);
+    }
+    EXPECT_EQ(open_copy()->position(), told) << "the same at each start";
+    // A person says that this one counts: others follow its chain from then on.
+    {
+        const auto copy = open_copy();
+        ASSERT_TRUE(copy->note(told));
+        ASSERT_TRUE(copy->close());
+    }
+    const auto healed = open_copy();
+    EXPECT_FALSE(healed->written_alone());
+    EXPECT_EQ(healed->position(), told);
+}
+
 TEST_F(ReplicaStoreTest, HoldsTheSameRowsAsTheFolderThatItFollows) {
     open(owner_options());
     put_events(0, 40);
