@@ -3,6 +3,7 @@
 #include "core/made_id.h"
 #include "runtime/node/child_settings.h"
 #include "runtime/node/copies.h"
+#include "runtime/node/meta_check.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -74,6 +75,7 @@ void Node::turn() {
     }
     hear();
     take_news(now_ns);
+    if (!fatal_.empty()) return;
     const bool changed = deps_.supervisor->turn();
     if (!joined_ && opened_ns_ != 0 && now_ns - opened_ns_ >= kListenFirstNs && !leaving_)
         joined_ = deps_.bus->open();
@@ -147,6 +149,8 @@ void Node::take_news(std::int64_t now_ns) {
                     deps_.log->error(
                         "cluster: META is gone from NATS; what was known goes on, and can be "
                         "written again: millrace cluster init --restore");
+                if (initialized() && !std::exchange(checked_, true))
+                    fatal_ = configured_otherwise(*meta_, deps_.config->cluster);
                 no_meta_ = meta_heard_ = true;
                 break;
             case BusNews::What::kWritten:
@@ -188,6 +192,16 @@ void Node::take_news(std::int64_t now_ns) {
 }
 
 void Node::take_meta(Meta&& meta) {
+    // At the start; later nobody is stopped by what NATS may have of the past.
+    if (!checked_ && meta.initialized()) {
+        checked_ = true;
+        std::string other = configured_otherwise(meta, deps_.config->cluster);
+        if (other.empty() && initialized()) other = another_cluster(meta, *meta_);
+        if (!other.empty()) {
+            fatal_ = std::move(other);
+            return;
+        }
+    }
     if (meta_ && meta.is_older_than(*meta_)) {
         // NATS has gone back, or answers from the past: what was known stays true.
         deps_.log->warn("cluster: META has gone back; what was known is kept",
@@ -196,11 +210,6 @@ void Node::take_meta(Meta&& meta) {
         return;
     }
     const bool is_new = !meta_ || meta_->is_older_than(meta);
-    if (!meta_ && meta.initialized() &&
-        meta.partitions() != static_cast<std::size_t>(deps_.config->cluster.partitions))
-        deps_.log->warn("cluster: it was made with another number of partitions; that one counts",
-                        {{"partitions", static_cast<std::int64_t>(meta.partitions())},
-                         {"configured", deps_.config->cluster.partitions}});
     if (!initialized() && meta.initialized()) made_ns_ = turned_ns_;
     meta_ = std::move(meta);
     no_meta_ = false;

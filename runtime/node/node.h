@@ -127,7 +127,8 @@ private:
     std::int64_t since_ns_ = 0, turned_ns_ = 0, beaten_ns_ = 0, asked_ns_ = 0, published_ns_ = 0;
     std::int64_t opened_ns_ = 0, written_ns_ = 0, made_ns_ = 0, audit_told_ns_ = 0;
     bool joined_ = false;
-    bool named_ = false;  // META says that the name is ours
+    bool named_ = false;    // META says that the name is ours
+    bool checked_ = false;  // META was looked at once: this node is one of its cluster
     bool leaving_ = false;
     bool writing_ = false;
     std::string fatal_;

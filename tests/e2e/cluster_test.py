@@ -373,6 +373,20 @@ class ClusterTest(unittest.TestCase):
         verified = self.cluster["a"].cli("cluster", "verify")
         self.assertEqual(verified.returncode, 0, verified.stdout + verified.stderr)
 
+    def test_d_a_node_that_is_told_otherwise_than_its_cluster_ends(self):
+        node = self.cluster["c"]
+        self.assertEqual(node.stop(), 0, node.log())
+        for setting, words in (("cluster.partitions=7", "is 7 here, and the cluster was made with 6"),
+                               ("cluster.partition_by=key", 'is "key" here, and the cluster was made with "tenant"')):
+            node.more = ["--set", setting]
+            node.start()
+            self.assertEqual(node.process.wait(30), 1)
+            node.kill()
+            self.assertIn(words.replace('"', '\\"'), node.log())
+        node.more = []
+        node.start()
+        self.cluster.wait_ready()
+
 
 class RefusedTest(unittest.TestCase):
     def refusal(self, **change):
