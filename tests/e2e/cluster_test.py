@@ -387,6 +387,24 @@ class ClusterTest(unittest.TestCase):
         node.start()
         self.cluster.wait_ready()
 
+    def test_e_all_keys_are_lost(self):
+        made = subprocess.run(
+            [harness.BINARY, "key", "create", "--bootstrap", "--node", self.cluster["b"].advertise],
+            capture_output=True, timeout=60, encoding="utf-8",
+            env=harness.clean_environment({"MILLRACE_CLUSTER_TOKEN": cluster_nodes.TOKEN}))
+        self.assertEqual(made.returncode, 0, made.stderr)
+        for name in "abc":
+            found = self.cluster[name].request("GET", "/v2/tenants", key=made.stdout.strip())
+            self.assertEqual(found.status, 200, found)
+        told = self.cluster["a"].ok("GET", "/v2/audit?partition=0&kind=key&limit=1")["items"][0]
+        self.assertIn("cluster.token", str(told))
+        for env, words in (({"MILLRACE_CLUSTER_TOKEN": "0" * 32}, "401"), ({}, "MILLRACE_CLUSTER_TOKEN")):
+            refused = subprocess.run(
+                [harness.BINARY, "key", "create", "--bootstrap", "--node", self.cluster["b"].advertise],
+                capture_output=True, timeout=60, encoding="utf-8", env=harness.clean_environment(env))
+            self.assertEqual(refused.returncode, 1, refused)
+            self.assertIn(words, refused.stderr)
+
 
 class RefusedTest(unittest.TestCase):
     def refusal(self, **change):

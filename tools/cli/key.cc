@@ -128,7 +128,9 @@ void add_key_commands(CLI::App& app, CliContext& context) {
                        "names in certificates that stand for it: DNS:a.example");
     create->add_option("--user", o->user, "whose it is, for ctx.requestUser");
     create->add_option("--expires", o->expires, "RFC 3339");
-    create->footer("The first one: millrace key create --bootstrap --data DIR");
+    create->footer(
+        "The first one: millrace key create --bootstrap --data DIR; in a cluster where all are "
+        "lost: --bootstrap --node IP:PORT");
     runs(create, create_key);
     CLI::App* list = key->add_subcommand("list", "Keys, without their texts");
     list->add_option("--tenant", o->tenant);

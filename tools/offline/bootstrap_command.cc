@@ -1,8 +1,11 @@
 #include "tools/offline/bootstrap_command.h"
 
 #include "core/clock.h"
+#include "core/json_dom.h"
 #include "core/log.h"
 #include "core/random.h"
+#include "runtime/identity/trusted_front.h"
+#include "runtime/node/forward_head.h"
 #include "runtime/registry/registry.h"
 #include "runtime/registry/registry_rows.h"
 #include "runtime/registry/set_aside.h"
@@ -28,6 +31,7 @@ struct Options {
     std::string folder = "./data";
     std::string name = "bootstrap";
     std::string server = "http://127.0.0.1:7070";
+    std::string node;  // IP:PORT, cluster.advertise of one
     std::string output = "table";
 };
 
@@ -110,6 +114,53 @@ int make_through(const Options& o, const core::Error& why) {
     return print_key(o, reply->body, text_at(*root, "key"));
 }
 
+// By a node of a cluster, which believes whoever has the cluster's token; wherever partition 0 is,
+// in which the keys are.
+int make_in_cluster(const Options& o) {
+    const char* token = std::getenv("MILLRACE_CLUSTER_TOKEN");
+    if (token == nullptr || *token == '\0') {
+        return failed(core::Error(core::ErrorCode::kValidation,
+                                  "--node: set MILLRACE_CLUSTER_TOKEN to the cluster's token"));
+    }
+    auto key = std::make_shared<runtime::identity::KeyIdentity>();
+    key->id = "cluster.token";
+    key->name = "cluster.token";
+    key->role = runtime::identity::Role::kAdmin;
+    runtime::identity::Principal principal;
+    principal.scopes = runtime::identity::ScopeSet::all();
+    principal.key = std::move(key);
+    using runtime::node::kPartitionHeader;
+    using runtime::node::kRelayHeader;
+    const auto line = [](std::string_view name, std::string_view value) {
+        return std::string(name) + ": " + std::string(value);
+    };
+    HttpRequest request{.method = "POST", .path = "/v2/keys", .body = body_of(o)};
+    request.headers = {line(runtime::identity::kFrontTokenHeader, token),
+                       line(runtime::identity::kFrontPrincipalHeader,
+                            runtime::identity::principal_text(principal, "default")),
+                       line(kPartitionHeader, "0"), line(kRelayHeader, "1")};
+    HttpClient::Options options;
+    options.server = o.node;
+    auto client = HttpClient::create(std::move(options));
+    if (!client) return failed(client.error());
+    auto reply = (*client)->send(request);
+    if (!reply) {
+        std::fprintf(stderr,
+                     "error: %s\n--node is where nodes reach each other: its "
+                     "cluster.advertise\n",
+                     printable(reply.error().message).c_str());
+        return kExitFailed;
+    }
+    core::JsonDom parser;
+    const auto root = parser.parse(reply->body);
+    if (reply->status == 201 && root) return print_key(o, reply->body, text_at(*root, "key"));
+    core::JsonElement error;
+    const bool told = root && root->find("error", error);
+    std::fprintf(stderr, "error: no key was made: the node answered %ld%s%s\n", reply->status,
+                 told ? ", " : "", told ? printable(text_at(error, "message")).c_str() : "");
+    return kExitFailed;
+}
+
 }  // namespace
 
 bool is_bootstrap_command(const std::vector<std::string>& arguments) {
@@ -134,6 +185,8 @@ int bootstrap_command(std::vector<std::string> arguments) {
     const CLI::Option* server =
         app.add_option("--server", o.server, "where a server has the folder open")
             ->envname("MILLRACE_SERVER");
+    app.add_option("--node", o.node,
+                   "of a cluster: cluster.advertise of a node; with MILLRACE_CLUSTER_TOKEN");
     app.add_option("-o,--output", o.output)->check(CLI::IsMember({"table", "json"}));
     create->add_flag("--bootstrap", bootstrap);
     create->add_option("--name", o.name);
@@ -143,6 +196,7 @@ int bootstrap_command(std::vector<std::string> arguments) {
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? kExitOk : kExitUsage;
     }
+    if (!o.node.empty()) return make_in_cluster(o);
     // Who names a server and no folder means the server: no folder is made beside it.
     if (server->count() > 0 && data->count() == 0)
         return make_through(o, core::Error(core::ErrorCode::kValidation, "no key was made"));
