@@ -16,6 +16,24 @@ bool is_draining(const Meta& meta, std::string_view node) {
     return member && member->draining;
 }
 
+// Of a partition that nobody has ever owned, in a cluster that has just been made: the first of its
+// list, while that is there and may yet come to it. So the owners of a new cluster are spread as
+// its lists are, whoever is quicker; what once was owned goes by what copies have.
+const std::string* first_owner_of(const View& view, std::size_t partition) {
+    constexpr std::int64_t kTimeouts = 6;
+    if (view.now_ns - view.made_ns >= kTimeouts * view.node_timeout_ns) return nullptr;
+    const auto& list = view.meta->lists[partition];
+    if (list.empty() || !view.is_live(list.front()) || is_draining(*view.meta, list.front()))
+        return nullptr;
+    for (const std::string& node : list) {
+        const PartitionStatus* status = view.status(node, partition);
+        if (status && status->epoch != 0) return nullptr;
+    }
+    const PartitionStatus* status = view.status(list.front(), partition);
+    if (status && !is_ready(status) && status->role != Role::kDown) return nullptr;
+    return &list.front();
+}
+
 // Where a drained node's partition goes: a copy that is there already, else another node.
 std::string haven_of(const View& view, std::size_t partition, std::string_view from) {
     const Meta& meta = *view.meta;
@@ -99,6 +117,10 @@ std::optional<std::string> successor_of(const View& view, std::size_t partition)
     const std::string* best = nullptr;
     std::uint64_t applied = 0;
     bool best_drains = false;
+    if (const std::string* first = first_owner_of(view, partition)) {
+        if (!is_ready(view.status(*first, partition))) return std::nullopt;
+        return *first;
+    }
     for (const std::string& node : view.meta->lists[partition]) {
         const PartitionStatus* status = view.is_live(node) ? view.status(node, partition) : nullptr;
         if (!status) {

@@ -2,6 +2,7 @@
 of them dies at once with all its processes; each event is handled with its effects once; partitions move, and a node
 is drained, while events come.
 """
+import collections
 import http.client
 import os
 import shutil
@@ -46,7 +47,6 @@ class ClusterTest(unittest.TestCase):
         cls.cluster = cluster_nodes.Cluster()
         try:
             cls.cluster.start().init()
-            cls.share_out()
             cls.make_first_key()
         except BaseException:
             cls.cluster.close()
@@ -55,17 +55,6 @@ class ClusterTest(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.cluster.close()
-
-    @classmethod
-    def share_out(cls):
-        """A node that was slow to come owns nothing: what others took meanwhile stays theirs."""
-        for node in "abc":
-            view = cls.cluster.view()["partitions"]
-            if any(p["owner"] == node for p in view):
-                continue
-            partition = next(p["partition"] for p in view if any(c["node"] == node for c in p["copies"]))
-            cls.cluster[node].cli("cluster", "move", str(partition), "--to", node)
-            harness.wait_until("a partition to have moved", lambda: cls.cluster.owner(partition) == node, 60)
 
     @classmethod
     def make_first_key(cls):
@@ -96,7 +85,8 @@ class ClusterTest(unittest.TestCase):
         self.assertEqual(len(view["partitions"]), 6)
         for partition in view["partitions"]:
             self.assertEqual(sorted(c["role"] for c in partition["copies"]), ["owner", "standby"], partition)
-        self.assertEqual({p["owner"] for p in view["partitions"]}, {"a", "b", "c"})
+        owned = collections.Counter(p["owner"] for p in view["partitions"])
+        self.assertEqual(owned, {"a": 2, "b": 2, "c": 2}, "whoever was quicker")
         shown = self.cluster["b"].cli("cluster", "status")
         self.assertEqual(shown.returncode, 0, shown.stderr)
         self.assertIn("standby", shown.stdout)

@@ -122,6 +122,40 @@ TEST_F(Ownership, RightAfterTheStartProcessesThatAreOnTheirWayAreWaitedFor) {
     EXPECT_EQ(successor_of(view("b"), 0), "b");
 }
 
+// Whoever comes first in a new cluster takes nothing of those that are meant for others.
+TEST_F(Ownership, InANewClusterThePreferredNodeIsWaitedForAndOnlyThere) {
+    meta.lists = lists_for({"a", "b", "c"}, 9, 2);
+    for (std::size_t p = 0; p < 9; ++p) {
+        for (const std::string& node : meta.lists[p]) say(node, p, Role::kStandby, 0, 0);
+    }
+    made_ns = 96 * kSecond;
+    for (std::size_t p = 0; p < 9; ++p) say("c", p, Role::kDown, 0, 0);
+    std::map<std::string, int> owns;
+    for (std::size_t p = 0; p < 9; ++p) {
+        const auto next = successor_of(view(), p);
+        if (meta.lists[p].front() == "c") {
+            EXPECT_EQ(next, std::nullopt) << p;
+        } else {
+            ++owns[*next];
+        }
+    }
+    EXPECT_EQ(owns, (std::map<std::string, int>{{"a", 3}, {"b", 3}}));
+    for (std::size_t p = 0; p < 9; ++p) say("c", p, Role::kCatchingUp, 0, 0);
+    EXPECT_EQ(successor_of(view(), 2), "c");
+    // One that does not come is not waited for for ever, a dead or a drained one not at all.
+    say("c", 2, Role::kDown, 0, 0);
+    made_ns = 70 * kSecond;
+    EXPECT_EQ(successor_of(view(), 2), "a");
+    made_ns = 96 * kSecond;
+    meta.members[2].draining = true;
+    EXPECT_NE(successor_of(view(), 2), "c");
+    meta.members[2].draining = false;
+    // And where somebody has owned, what copies have decides as ever.
+    say("a", 2, Role::kStandby, 5, 1);
+    say("c", 2, Role::kStandby, 4, 1);
+    EXPECT_EQ(successor_of(view(), 2), "a");
+}
+
 TEST_F(Ownership, DivergedAndFencedCopiesDoNotTakeOver) {
     say("a", 0, Role::kDiverged, 100);
     EXPECT_EQ(successor_of(view(), 0), "b");
