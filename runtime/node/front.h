@@ -1,7 +1,7 @@
 // What: the face of a node: takes clients' requests, finds out who asks (runtime/node/judged.h),
 //       and passes each on, whole and unread, to the process that owns the tenant's partition, here
 //       or by the private listener of the node where that is. Answers come back as they come,
-//       streams and WebSockets too. Where nobody owns it waits a moment (FrontLimits), then says 503.
+//       streams and WebSockets too. Where nobody owns it waits a moment, then says 503.
 //       What is not safe to repeat goes out once: if it may have been taken, the client is told so.
 //       Events that all have ids are safe: they go to the next owner, once more.
 // Threads: its own; use() and post() any.

@@ -1,5 +1,5 @@
-// Part of Front: a request on its way: where it goes, who it waits for, and what becomes of it where
-// its owner is lost.
+// Part of Front: a request on its way: where it goes, who it waits for, and what becomes of it
+// where its owner is lost.
 #include "runtime/identity/trusted_front.h"
 #include "runtime/node/cluster_state.h"
 #include "runtime/node/front.h"

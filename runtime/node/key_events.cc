@@ -1,5 +1,5 @@
-// A body of events, each of which lives in the partition of its key: cut up, and the owners' answers
-// put together.
+// A body of events, each of which lives in the partition of its key: cut up, and the owners'
+// answers put together.
 #include "runtime/node/ingest_merge.h"
 #include "runtime/node/key_ways.h"
 

@@ -43,7 +43,7 @@ public:
 
     // Whole and unread, to one partition.
     virtual void pass_to(Passage& passage, std::size_t partition, std::string_view principal) = 0;
-    // Until passage.partition has an owner, or an answer says that it has none; then from its start.
+    // Until passage.partition has an owner; then it begins again.
     virtual void hold(Passage& passage) = 0;
     // Its partition does not know its tenant.
     virtual void make_tenant(Passage& passage) = 0;

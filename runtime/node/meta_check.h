@@ -1,5 +1,6 @@
 // What: is this node one of the cluster that META speaks of? What decides where an event lives is
-//       META's from the day that the cluster was made; a node that is told otherwise does not start.
+//       META's from the day that the cluster was made; a node that is told otherwise does not
+//       start.
 // Threads: pure. Lifetime: none. Limits: none.
 // Failure: a text that names both values, for whoever starts the node; "": they agree.
 #pragma once

@@ -1,6 +1,6 @@
 // What: a front with its own reactor, and on another one a server that stands for the processes of
-//       all partitions, which tell themselves apart by the header that the front sends, and a client;
-//       all by one thread.
+//       all partitions, which tell themselves apart by the header that the front sends, and a
+//       client; all by one thread.
 // Threads: one. Lifetime: the test's. Limits: none. Failure: EXPECTs.
 #pragma once
 
