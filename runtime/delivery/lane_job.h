@@ -221,6 +221,9 @@ struct LaneResult {
     // commit with them. `there`: which of the emitted events were in the log already, in rising
     // order. Null: nobody asks.
     std::function<void(store::RowBatch& rows, std::span<const std::uint32_t> there)> when_counted;
+    // Events and rows are one write, however many homes and units the events have: for whoever can
+    // not give an event that comes again the id that it had.
+    bool whole = false;
     std::uint64_t deliveries = 0;   // first attempts in here: no longer waiting
     std::vector<BehindAsk> behind;  // to be known before the parts are finished
     // Deliveries that were passed over because their subscription is behind.

@@ -179,7 +179,9 @@ PeerDeps LinkAgent::peer_deps() {
     const std::size_t ahead =
         std::clamp(deps_.read_ahead_bytes / std::max<std::size_t>(1, runs_.size()),
                    kReadAheadBytesMin, kReadAheadBytesMax);
-    return {deps_.clock, &deps_.rules, &deps_.files, false, &closing_, ahead};
+    PeerDeps out{deps_.clock, &deps_.rules, &deps_.files, false, &closing_, ahead};
+    out.server_mark = deps_.database->hasher().text("links");
+    return out;
 }
 
 core::Result<LinkConfig> LinkAgent::filled_config(const Link& link) {

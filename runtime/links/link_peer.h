@@ -51,6 +51,9 @@ struct PeerDeps {
     // Of the sinks of one link, one after the other: what one leaves the next one finds. Null:
     // nothing is kept.
     std::shared_ptr<SinkMemory>* sink_memory = nullptr;
+    // Whose links they are, the same after a start and on another node: names by which peers know
+    // us hold it. 0: nobody's in particular.
+    std::uint64_t server_mark = 0;
 };
 
 struct PeerTrouble {

@@ -155,6 +155,7 @@ void LinkAgent::commit_batch(LinkRun& run, std::unique_ptr<LaneResult> result,
                              const LinkEvents::Counts& counts) {
     SourceBatch& batch = run.batch;
     put_lines(*result);
+    result->whole = batch.whole;
     run.state.position = batch.position;
     run.state.taken += batch.size() - counts.letters - counts.left_out;
     run.state.left_out += counts.left_out;

@@ -1,5 +1,6 @@
 #include "runtime/links/mqtt_link.h"
 
+#include "core/hex.h"
 #include "core/json_dom.h"
 #include "core/json_writer.h"
 #include "core/key_hash.h"
@@ -18,23 +19,43 @@ constexpr std::uint16_t kMqttSubscribeId = 1;
 constexpr std::string_view kMqttOldSession =
     "the broker has kept a session that is not of use; it forgets it, and we come again";
 
-// Links of several tenants may have one id; in none stands a slash.
-std::string mqtt_client_of(const Link& link, const LinkConfig& config) {
+// Links of several servers may have one id, and of several tenants; in none stands a slash. Without
+// a mark it is what links were called before there were any.
+std::string mqtt_client_of(std::uint64_t mark, const Link& link, const LinkConfig& config) {
     if (!config.client.empty()) return config.client;
+    std::string out = "millrace-";
+    if (mark != 0) {
+        core::append_hex(out, mark & UINT32_MAX, 8);
+        out += '-';
+    }
     const std::string_view tenant = tenant_name(link.tenant);
-    if (tenant == kDefaultTenantName) return "millrace-" + link.id;
-    return "millrace-" + std::string(tenant) + "/" + link.id;
+    if (tenant != kDefaultTenantName) out.append(tenant).append("/");
+    return out.append(link.id);
+}
+
+// The session is that client's: it stays what it was when the position was made.
+std::string mqtt_source_client(const PeerDeps& deps, const Link& link, const LinkConfig& config,
+                               std::string_view position) {
+    if (position.empty()) return mqtt_client_of(deps.server_mark, link, config);
+    core::JsonDom dom;
+    const auto root = dom.parse(position);
+    core::JsonElement member;
+    std::string_view name;
+    const bool named = config.client.empty() && root && root->is_object() &&
+                       root->find("client", member) && member.get(name);
+    return named ? std::string(name) : mqtt_client_of(0, link, config);
 }
 
 // One that only looks is nobody whom the broker knows: two of one name end each other.
-MqttPlace mqtt_place_of(const PeerDeps& deps, const Link& link, const LinkConfig& config) {
+MqttPlace mqtt_place_of(const PeerDeps& deps, const Link& link, const LinkConfig& config,
+                        const std::string& client) {
     MqttPlace out;
     out.host = config.host;
     out.port = config.port;
     out.user = config.user;
     out.password = config.password;
     out.tls = {config.tls, config.ca};
-    if (!deps.probes) out.client_id = mqtt_client_of(link, config);
+    if (!deps.probes) out.client_id = client;
     if (!deps.probes && link.direction == LinkDirection::kIn) {
         out.session_expiry_seconds = MqttSource::kSessionSeconds;
         out.receive_max = MqttSource::kReceiveMax;
@@ -43,7 +64,8 @@ MqttPlace mqtt_place_of(const PeerDeps& deps, const Link& link, const LinkConfig
 }
 
 MqttPlace mqtt_place_of_sink(const PeerDeps& deps, const Link& link, const LinkConfig& config) {
-    MqttPlace out = mqtt_place_of(deps, link, config);
+    MqttPlace out =
+        mqtt_place_of(deps, link, config, mqtt_client_of(deps.server_mark, link, config));
     if (deps.probes || config.qos < 2) return out;
     out.session_expiry_seconds = MqttSink::kSessionSeconds;
     return out;
@@ -53,7 +75,7 @@ MqttPlace mqtt_place_of_sink(const PeerDeps& deps, const Link& link, const LinkC
 std::shared_ptr<MqttUnderWay> mqtt_under_way_of(const PeerDeps& deps, const Link& link,
                                                 const LinkConfig& config) {
     const std::string place = config.host + ":" + std::to_string(config.port) + " " + config.user +
-                              " " + mqtt_client_of(link, config);
+                              " " + mqtt_client_of(deps.server_mark, link, config);
     const bool keeps = deps.sink_memory && !deps.probes && config.qos == 2;
     auto found = keeps ? std::dynamic_pointer_cast<MqttUnderWay>(*deps.sink_memory) : nullptr;
     if (!found || found->place() != place) found = std::make_shared<MqttUnderWay>(place);
@@ -90,8 +112,9 @@ MqttSource::MqttSource(const PeerDeps& deps, const Link& link, const LinkConfig&
     : clock_(*deps.clock),
       config_(config),
       probes_(deps.probes),
-      connection_(*deps.clock, *deps.rules, mqtt_place_of(deps, link, config)),
       begun_(!position.empty()),
+      client_(mqtt_source_client(deps, link, config, position)),
+      connection_(*deps.clock, *deps.rules, mqtt_place_of(deps, link, config, client_)),
       since_us_(deps.clock->wall_us()) {
     if (begun_ && !read_received(position, received_, session_us_, exact_))
         stop("its position does not read: which packets were received is not known");
@@ -117,6 +140,7 @@ std::size_t MqttSource::turn(SourceBatch& batch) {
         batch.position = position_json();
         batch.acknowledges = kept_ + unkept_.size();
     }
+    batch.whole = config_.qos == 2;
     connection_.push();
     if (!connection_.error().empty()) fail(connection_.error());
     return done;
@@ -180,9 +204,8 @@ void MqttSource::take_message(const io::MqttPacket& packet, SourceBatch& batch) 
     batch.add(id_of(packet), packet.payload.substr(0, kept), whole, clock_.wall_us(), subject_);
 }
 
-// With several homes events are durable before the position behind them. What of QoS 2 is not in
-// it comes again in the order that it had (the standard's 4.6), and gets the ids that it had; with
-// what it says, so that a broker of another order brings about repeats and loses nothing.
+// Of QoS 2 a session's numbers: what the position knows of is no event when it comes again, and of
+// what it does not know of there is none.
 std::string MqttSource::id_of(const io::MqttPacket& packet) {
     if (packet.qos < 2) return std::to_string(since_us_) + "-" + std::to_string(++count_);
     const std::uint64_t said = core::hash_key(packet.payload) ^ core::hash_key(packet.topic);
@@ -209,8 +232,8 @@ std::string MqttSource::position_json() const {
     std::string out;
     core::JsonWriter json(out);
     json.begin_object().field("since", core::format_timestamp(since_us_));
-    json.field("count", count_);
-    if (exact_ > 0) json.field("session", session_us_).field("exact", exact_);
+    json.field("count", count_).field("client", client_);
+    if (session_us_ > 0) json.field("session", session_us_).field("exact", exact_);
     if (!received_.empty()) {
         json.key("received").begin_array();
         for (const std::uint16_t id : received_) json.value(id);

@@ -2,7 +2,7 @@
 //       are away, and acknowledges a message when its event is durable here: what was not comes
 //       again, so that each comes at least once, and once where it says its eventId itself. With
 //       QoS 2 each comes once: the ids of packets that were received and not released are kept
-//       with the position, in the commit of their events. A session that the broker has lost is a
+//       with the position, in one commit with their events, whatever homes these have. A session that the broker has lost is a
 //       gap. The sink publishes with QoS 1, done when the broker has acknowledged it, or QoS 2,
 //       done when it has released it: what is under way when a connection ends goes on in the next
 //       one, as long as the broker keeps the session. What is known of it is in memory: a server
@@ -60,8 +60,9 @@ private:
     const core::Clock& clock_;
     const LinkConfig config_;
     const bool probes_;
+    const bool begun_;          // it has listened before
+    const std::string client_;  // as the broker knows us, kept with the position
     MqttConnection connection_;
-    const bool begun_;  // it has listened before
     const std::int64_t since_us_;
     bool asked_ = false;  // for the messages
     bool listens_ = false;

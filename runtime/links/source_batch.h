@@ -73,6 +73,7 @@ public:
         places_.clear();
         position.clear();
         acknowledges = 0;
+        whole = false;
         gap = false;
         missed = 0;
         missed_from.clear();
@@ -83,6 +84,9 @@ public:
     std::size_t entries_max = kBatchEntriesMax;
     std::string position;            // JSON, the source's own; empty: as it was
     std::uint64_t acknowledges = 0;  // what LinkSource::kept() is told when all of it is durable
+    // Its events and its position are one commit, wherever the events are at home: where one that
+    // comes again can not be told by its id.
+    bool whole = false;
     // The peer has dropped entries before they were read (0: it does not say how many), and
     // between which places.
     bool gap = false;

@@ -49,6 +49,30 @@ void follow(NumberedTable<T>& table, const RegistryChange& any) {
         table.set(shown->number.value, change.after);
 }
 
+// A broker lets in one client of a name: two links of one would end each other's connections for
+// ever. Whichever tenants they are of.
+core::Status check_client_id(const RegistrySnapshot& snapshot, const Link& link) {
+    const LinkConfig& config = link.config;
+    if (config.client.empty()) return {};
+    core::Status status;
+    snapshot.links.for_each([&](const LinkRef& other) {
+        const LinkConfig& there = other->config;
+        if (other->type != link.type || there.client != config.client ||
+            there.host != config.host || there.port != config.port ||
+            (other->tenant == link.tenant && other->id == link.id))
+            return;
+        const std::string whose = other->tenant == link.tenant ? "link \"" + other->id + "\""
+                                                               : "a link of another tenant";
+        status = core::fail(
+            core::Error(core::ErrorCode::kConflict,
+                        "config.clientId: by \"" + config.client + "\" " + config.host + ":" +
+                            std::to_string(config.port) + " knows " + whose +
+                            " already, and a broker keeps one connection for a client id")
+                .in("config.clientId"));
+    });
+    return status;
+}
+
 }  // namespace
 
 core::Result<std::unique_ptr<Registry>> Registry::open(RegistryRows& rows, const core::Clock& clock,
@@ -76,7 +100,12 @@ Registry::Registry(RegistryRows& rows, const core::Clock& clock, core::Random& r
       sources_(*this, Source{}, {}),
       schemas_(*this, fresh_schema(options), std::move(options.check_schema)),
       workflows_(*this, Workflow{}, {}),
-      links_(*this, Link{}, std::move(options.check_link)),
+      links_(*this, Link{},
+             [this, check = std::move(options.check_link)](const Link& link) -> core::Status {
+                 if (auto alone = check_client_id(*snapshot(), link); !alone) return alone;
+                 if (!check) return {};
+                 return check(link);
+             }),
       edges_(*this, EdgeNode{}, {}),
       subscriptions_(*this, fresh_subscription(options),
                      [this, check = std::move(options.check_spec),

@@ -3,6 +3,7 @@
 #include "core/assert.h"
 #include "runtime/event/event_defaults.h"
 #include "runtime/event/trace_context.h"
+#include "runtime/shard/entries_there.h"
 #include "store/retention/space_guard.h"
 
 #include <algorithm>
@@ -67,6 +68,7 @@ Shard::Shard(Deps deps)
                    on_block_durable(block, items);
                },
            .request_done = [this](IngestRequest& request) { on_request_done(request); },
+           .rows_due = [this](IngestRequest& request) { add_rows_of(request); },
            .before_seal =
                [this](store::RowBatch& rows) {
                    if (dispatch_->cursor() == cursor_written_) return;
@@ -318,7 +320,7 @@ void Shard::hand_out(IngestRequest& request) {
     const std::size_t homes = request.by_home.size();
     std::uint64_t asked = 0;
     for (std::size_t home = 0; home < homes; ++home)
-        asked |= std::uint64_t{!request.by_home[home].empty()} << home;
+        asked |= std::uint64_t{request.goes_to(home)} << home;
     // Once the last home has been asked the request may be gone.
     for (std::size_t home = 0; home < homes; ++home) {
         if ((asked >> home & 1) == 0) continue;
@@ -460,12 +462,7 @@ void Shard::mark_traces(IngestRequest& request, const LaneResult& result) {
 
 void Shard::tell_counted(const IngestRequest& request, LaneResult& result) {
     if (!result.when_counted) return;
-    std::vector<std::uint32_t> there;
-    for (const IngestItem& item : request.items) {
-        if (item.duplicate) there.push_back(item.entry);
-    }
-    std::sort(there.begin(), there.end());
-    std::exchange(result.when_counted, nullptr)(result.rows, there);
+    std::exchange(result.when_counted, nullptr)(result.rows, entries_there(request));
 }
 
 void Shard::take_lane_result(std::unique_ptr<LaneResult> result) {
@@ -479,6 +476,8 @@ void Shard::take_lane_result(std::unique_ptr<LaneResult> result) {
     request.origin = IngestOrigin::kLane;
     request.entry_tenants = result->emitted_tenants;
     request.returning = result->returning;
+    request.brings_rows = result->whole;
+    if (result->whole) request.atomicity = Atomicity::kAllOrNone;
     std::vector<std::uint32_t> stand_ins;
     for (const EmittedLetter& letter : result->letters) stand_ins.push_back(letter.entry);
     request.stand_ins = stand_ins;
@@ -534,6 +533,15 @@ void Shard::commit_lane_result(LaneResult& result) {
     dispatch_->count_ended(result.deliveries);
     for (const core::LogOffset first : result.finished_parts) dispatch_->finish_part(first);
     commit_.add_rows(result.rows, std::move(result.when_durable));
+}
+
+// Those of what is all or none; nobody has to wait for them.
+void Shard::add_rows_of(IngestRequest& request) {
+    const std::unique_ptr<LaneResult> result(std::exchange(request.lane_result, nullptr));
+    if (!result) return;
+    result_waits_[result->lane] = false;
+    tell_counted(request, *result);
+    commit_lane_result(*result);
 }
 
 std::size_t Shard::read_cold() {

@@ -250,6 +250,7 @@ private:
     static void mark_traces(IngestRequest& request, const LaneResult& result);
     static void tell_counted(const IngestRequest& request, LaneResult& result);
     void commit_lane_result(LaneResult& result);
+    void add_rows_of(IngestRequest& request);
     void on_block_durable(const store::EventBlock& block, std::span<const DeliveryItem> items);
     void on_request_done(IngestRequest& request);
     void watch_pressure();

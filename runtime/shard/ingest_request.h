@@ -114,6 +114,8 @@ struct IngestRequest {
     std::uint32_t homes_left = 0;
     // kAllOrNone over several homes: its number in the order in which all homes take such requests.
     std::uint64_t batch = 0;
+    // kLane, all or none: the rows of lane_result are in its edge's part, which there is always.
+    bool brings_rows = false;
     // KeeperRounds'. Items that have to ask are in no list of by_home until they are answered.
     std::vector<std::vector<std::uint32_t>> by_keeper;
     bool asks = false;   // there are such items
@@ -226,9 +228,13 @@ struct IngestRequest {
         return !stand_ins.empty() && std::binary_search(stand_ins.begin(), stand_ins.end(), entry);
     }
 
+    bool goes_to(std::size_t home) const {
+        return !by_home[home].empty() || (brings_rows && home == edge.value);
+    }
     std::uint32_t homes() const {
-        return static_cast<std::uint32_t>(std::count_if(
-            by_home.begin(), by_home.end(), [](const auto& list) { return !list.empty(); }));
+        std::uint32_t out = 0;
+        for (std::size_t home = 0; home < by_home.size(); ++home) out += goes_to(home);
+        return out;
     }
     // By any home, while others do the same. The edge reads them when every home has handed the
     // request back through its ring, which orders it behind them: relaxed is enough.
@@ -266,6 +272,7 @@ struct IngestRequest {
         late = nullptr;
         reply_ids = ReplyIds::kInclude;
         atomicity = Atomicity::kEachEntry;
+        brings_rows = false;
         single_object = false;
         durability = store::Durability::kFsync;
         line_first = line_count = 0;

@@ -96,6 +96,9 @@ bool ShardCommit::append(IngestRequest& request, std::size_t& next) {
                 break;
         }
     }
+    // Before anybody is told that it is done: it may be gone then.
+    if (whole && request.brings_rows && request.edge == options_.shard && !failed_)
+        handlers_.rows_due(request);
     const core::LogOffset needed_end = end_needed(request, list);
     open_durability_ = std::max(open_durability_, request.durability);
     const bool close = !failed_ && (in_pieces || request.batch != 0);

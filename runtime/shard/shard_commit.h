@@ -37,6 +37,9 @@ public:
         std::function<void(const store::EventBlock&, std::span<const DeliveryItem>)> block_durable;
         // All items of the request that live here are durable (or the store failed).
         std::function<void(IngestRequest&)> request_done;
+        // What is all or none is in here, in open units or before: its rows go in now, and so into
+        // the write of its events. Only of a request that brings_rows, at its edge.
+        std::function<void(IngestRequest&)> rows_due;
         // Called just before a unit is closed: the last rows (the cursor) go in.
         std::function<void(store::RowBatch&)> before_seal;
     };

@@ -82,6 +82,12 @@ class Sources(MqttCase):
         self.broker.publish("d", self.envelope(pattern, 1).encode())
         self.wait_numbers(pattern, 2)
 
+    def test_two_links_do_not_share_a_client_id(self):
+        body = {"direction": "in", "type": "mqtt", "config": {
+            "host": "127.0.0.1", "port": self.broker.port, "topic": "twin", "clientId": self.unique("twin")}}
+        first = self.create(**body)
+        self.assert_error(self.server.post("/v2/links", body), 409, "CONFLICT", f'knows link "{first}" already')
+
     def test_a_broker_that_is_gone_is_tried_again(self):
         id = self.source(topic="e")
         self.broker.close()
@@ -150,6 +156,19 @@ class Real(LinkCase):
         harness.wait_until("nothing unreleased", lambda: "received" not in self.status(id)["position"])
         self.publish("r/a", range(n, n + 100), 2)
         self.wait_numbers(pattern, n + 100)
+
+    def test_each_of_qos_2_comes_once_whatever_shards_its_events_are_at_home_in(self):
+        pattern, n = self.unique("mqtt.homes"), 0
+        self.source(topic="h/#", qos=2, format="envelope")
+        client = self.broker.client("homes")
+        for _ in range(ROUNDS):
+            client.publish("h/a", *[json.dumps({"pattern": pattern, "partitionKey": f"k{i % 7}", "payload": {"n": i}}).encode()
+                                    for i in range(n, n + 3000)], qos=2)
+            n += 3000
+            self.server.kill()
+            self.server.start()
+        client.close()
+        self.wait_numbers(pattern, n, 120)
 
     def test_a_session_outlives_the_broker_and_us(self):
         pattern = self.unique("mqtt.stay")

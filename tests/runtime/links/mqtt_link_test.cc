@@ -58,6 +58,7 @@ protected:
         out.clock = &clock_;
         out.rules = &rules_;
         out.probes = probes;
+        out.server_mark = mark_;
         return out;
     }
     void begin(std::string_view position = "", bool probes = false) {
@@ -101,6 +102,7 @@ protected:
         return out;
     }
 
+    std::uint64_t mark_ = 0;
     Link link_;
     LinkConfig config_;
     std::unique_ptr<MqttSource> source_;
@@ -147,6 +149,7 @@ TEST_F(MqttLinkTest, OfQos2EachIsTakenOnceAndReleasedWhenThatIsKept) {
     batch_.clear();
     say(exactly_once("a/b", "one", 7) + message("a/b", "two", 9));
     EXPECT_EQ(texts(), "a.b=one;a.b=two;");
+    EXPECT_TRUE(batch_.whole) << "one commit with the ids of its packets";
     EXPECT_NE(batch_.position.find(R"("received":[7])"), std::string::npos) << batch_.position;
     EXPECT_EQ(heard(), "");  // not before it is durable
     const std::string kept = batch_.position;
@@ -182,7 +185,6 @@ TEST_F(MqttLinkTest, OfQos2EachIsTakenOnceAndReleasedWhenThatIsKept) {
     EXPECT_EQ(texts(), "a.b=another;");
 }
 
-// Events over several homes are durable before the row behind them.
 TEST_F(MqttLinkTest, OfQos2WhatComesAgainAndIsInNoRowHasTheIdsThatItHad) {
     config_.qos = 2;
     const auto ids = [this] {
@@ -262,6 +264,35 @@ TEST_F(MqttLinkTest, LinksOfTwoTenantsAreTwoClients) {
     name_tenant(link_.tenant, "acme");
     begin();
     EXPECT_NE(heard().find("millrace-acme/in"), std::string::npos);
+}
+
+TEST_F(MqttLinkTest, LinksOfTwoServersAreTwoClientsAndEachStaysTheOneThatItWas) {
+    mark_ = 0xabcd'0012'3456'789a;
+    begin();
+    EXPECT_NE(heard().find("millrace-3456789a-in"), std::string::npos);
+    say(kLetIn);
+    say(kSubscribed);
+    const std::string position = batch_.position;
+    mark_ = 7;  // its rows in another folder
+    begin(position);
+    EXPECT_NE(heard().find("millrace-3456789a-in"), std::string::npos);
+    // Of before there were marks: the broker keeps its session by that name.
+    begin(R"({"since":"2026-01-02T03:04:05Z","count":1})");
+    EXPECT_NE(heard().find("millrace-in"), std::string::npos);
+    config_.client = "mine";
+    begin(position);
+    const std::string hello = heard();
+    EXPECT_NE(hello.find("mine"), std::string::npos);
+    EXPECT_EQ(hello.find("millrace-"), std::string::npos);
+}
+
+TEST_F(MqttLinkTest, OfQos2TheSessionIsKeptBeforeItsFirstMessage) {
+    config_.qos = 2;
+    begin();
+    say(kLetIn);
+    say(kSubscribed);
+    EXPECT_NE(batch_.position.find(R"("session":)"), std::string::npos) << batch_.position;
+    EXPECT_TRUE(batch_.whole);
 }
 
 TEST_F(MqttLinkTest, ASessionThatTheBrokerHasLostIsAGap) {

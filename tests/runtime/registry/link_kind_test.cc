@@ -172,6 +172,32 @@ TEST_F(LinkKindTest, BrokersMayMoveAndTopicsMayNot) {
         table().patch({.tenant = kTenant}, "k", R"({"config":{"brokers":"i:2","topic":"u"}})"));
 }
 
+TEST_F(LinkKindTest, ABrokerKnowsOneLinkByAClientId) {
+    const auto mqtt = [](const std::string& id, const std::string& more) {
+        return R"({"id":")" + id + R"(","direction":"out","type":"mqtt","config":{"host":"h",)" +
+               more + R"("topic":"t"}})";
+    };
+    create(mqtt("a", R"("clientId":"c",)"));
+    create(mqtt("b", R"("clientId":"c","port":1884,)"));
+    create(mqtt("d", ""));
+    create(mqtt("e", ""));
+    const core::Error error = refused(mqtt("f", R"("clientId":"c",)"));
+    EXPECT_EQ(error.code, core::ErrorCode::kConflict);
+    EXPECT_EQ(error.field, "config.clientId");
+    EXPECT_EQ(error.message,
+              "config.clientId: by \"c\" h:1883 knows link \"a\" already, and a broker keeps one "
+              "connection for a client id");
+    const auto moved = table().patch({.tenant = kTenant}, "b",
+                                     R"({"config":{"host":"h","clientId":"c","topic":"t"}})");
+    ASSERT_FALSE(moved);
+    EXPECT_EQ(moved.error().code, core::ErrorCode::kConflict);
+    EXPECT_TRUE(table().patch({.tenant = kTenant}, "a", R"({"name":"its own"})"));
+    const auto others =
+        table().create({.tenant = core::TenantId(3)}, mqtt("a", R"("clientId":"c",)"));
+    ASSERT_FALSE(others);
+    EXPECT_NE(others.error().message.find("a link of another tenant"), std::string::npos);
+}
+
 TEST_F(LinkKindTest, AStreamSaysWhatItSendsAndFromWhere) {
     const auto stream = [](const std::string& more) {
         return R"({"id":"s","direction":"out","type":"redis","mode":"stream","config":{"host":"h","stream":"s")" +

@@ -2,6 +2,8 @@
 // Method: a request over three shards.
 #include "runtime/shard/ingest_request.h"
 
+#include "runtime/shard/entries_there.h"
+
 #include <gtest/gtest.h>
 
 namespace millrace::runtime {
@@ -54,6 +56,29 @@ TEST(IngestRequest, WhatStandsForAnItemTakesItsPlaceInTheOrder) {
     EXPECT_EQ(request.items[3].entry, 203u);
     EXPECT_TRUE(request.by_home[1].empty());
     EXPECT_EQ(request.by_keeper[0], (std::vector<std::uint32_t>{3}));
+}
+
+TEST(IngestRequest, WhichEntriesWereThereIsKnownAtTheEdgeOfWhatIsAllOrNone) {
+    IngestRequest request;
+    request.reset(2);
+    const auto add = [&](std::uint32_t entry, std::uint16_t home, std::uint64_t id,
+                         KeeperAnswer answer, bool duplicate) {
+        IngestItem& item = request.items.emplace_back();
+        item.entry = entry;
+        item.home = core::ShardId(home);
+        item.input.id = {id, id};
+        item.answer = answer;
+        item.duplicate = duplicate;
+    };
+    add(5, 0, 1, KeeperAnswer::kGranted, false);
+    add(4, 0, 1, KeeperAnswer::kGranted, true);  // once more in the request
+    add(3, 1, 2, KeeperAnswer::kTaken, false);   // its home has not got to it
+    add(2, 1, 3, KeeperAnswer::kGranted, false);
+    add(1, 1, 3, KeeperAnswer::kGranted, false);  // likewise
+    add(0, 1, 0, KeeperAnswer::kNotAsked, false);
+    EXPECT_EQ(entries_there(request), (std::vector<std::uint32_t>{4})) << "all homes are done";
+    request.brings_rows = true;
+    EXPECT_EQ(entries_there(request), (std::vector<std::uint32_t>{1, 3, 4}));
 }
 
 }  // namespace

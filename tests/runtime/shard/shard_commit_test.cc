@@ -43,6 +43,11 @@ public:
             ++done;
             failed += request.failed();
         };
+        handlers.rows_due = [this](IngestRequest&) {
+            store::RowBatch rows;
+            rows.put_registry("row", "of it", 1, 1, "{}");
+            commit->add_rows(rows, {[this] { ++rows_durable; }});
+        };
         handlers.before_seal = [](store::RowBatch&) {};
         commit.emplace(ShardCommit::Options{core::ShardId(number), 0}, *log_, port, clock, metrics_,
                        std::move(handlers));
@@ -52,6 +57,7 @@ public:
     int done = 0;
     int failed = 0;
     std::uint64_t durable = 0;
+    int rows_durable = 0;
 
 private:
     std::atomic<std::uint64_t> nothing_{0};
@@ -135,6 +141,41 @@ TEST_F(ShardCommitTest, APartLargerThanABlockGoesInOnePiece) {
     EXPECT_EQ(log_.do_work(), 4u);
     work();
     EXPECT_EQ(end(0), static_cast<std::uint64_t>(2 * large));
+}
+
+TEST_F(ShardCommitTest, RowsThatItBringsAreInTheWriteOfItsEvents) {
+    // Its edge has none of the events.
+    const auto whole = request({3, 0}, 100);
+    whole->edge = core::ShardId(1);
+    whole->brings_rows = true;
+    EXPECT_TRUE(whole->goes_to(0) && whole->goes_to(1));
+    ASSERT_EQ(whole->homes(), 2u);
+    whole->batch = ++batches_;
+    ASSERT_TRUE(append(1, *whole));
+    work();
+    EXPECT_EQ(homes_[1].rows_durable, 0) << "its events are not there";
+    ASSERT_TRUE(append(0, *whole));
+    EXPECT_EQ(log_.do_work(), 2u) << "one write";
+    work();
+    EXPECT_EQ(homes_[1].rows_durable, 1);
+    EXPECT_EQ(homes_[0].rows_durable, 0);
+    EXPECT_EQ(end(0), 3u);
+    // At one home in several units: with the last of them.
+    const int large = 3 * static_cast<int>(core::kBlockEventsMax) + 10;
+    const auto alone = request({large, 0}, 0);
+    alone->brings_rows = true;
+    ASSERT_EQ(alone->homes(), 1u);
+    ASSERT_TRUE(append(0, *alone));
+    EXPECT_EQ(log_.do_work(), 4u);
+    work();
+    EXPECT_EQ(homes_[0].rows_durable, 1);
+    // Nothing of it is new: there are rows all the same.
+    const auto again = request({3, 0}, 100);
+    again->brings_rows = true;
+    ASSERT_TRUE(append(0, *again));
+    work();
+    EXPECT_EQ(homes_[0].rows_durable, 2);
+    EXPECT_EQ(end(0), 3u + static_cast<std::uint64_t>(large));
 }
 
 TEST_F(ShardCommitTest, AHomeThatHasAllOfItAlreadyHoldsNobodyUp) {
