@@ -3,6 +3,7 @@
 #include "core/duration.h"
 #include "io/content_coding.h"
 #include "runtime/api/handlers.h"
+#include "runtime/api/list_places.h"
 #include "runtime/api/openapi.h"
 
 #include <algorithm>
@@ -53,7 +54,10 @@ core::Status append_series(core::JsonWriter& json, const Call& call) {
     if (!step) return core::fail(step.error());
     json.field("windowSeconds", *window / 1'000'000).field("stepSeconds", *step / 1'000'000);
     json.key("series");
-    call.services.stats_series()->append_series(json, *window, *step);
+    // Whoever adds up several series is told what percentiles are made of.
+    const bool adds = !call.request.header(kPlacesHeader).empty();
+    call.services.stats_series()->append_series(
+        json, *window, *step, adds ? StatsSeries::Buckets::kTold : StatsSeries::Buckets::kLeftOut);
     return {};
 }
 

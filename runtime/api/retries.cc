@@ -2,10 +2,14 @@
 // ones: they wait for an earlier delivery of their partition key.
 #include "runtime/api/event_view.h"
 #include "runtime/api/handlers.h"
+#include "runtime/api/list_places.h"
 #include "runtime/delivery/outcome_writer.h"
 #include "runtime/event/json_scan.h"
 #include "store/log/log_reader.h"
 #include "store/rows/retry_schedule.h"
+
+#include <cstdint>
+#include <limits>
 
 namespace millrace::runtime::api {
 namespace {
@@ -29,6 +33,11 @@ std::string_view last_error(std::string_view history) {
     return error;
 }
 
+std::int64_t due_us_of(Call& call, const store::RetryRow& row) {
+    return waits_for_wall_clock(row.state) ? row.due_at_us
+                                           : call.services.due_clock().to_wall_us(row.due_at_us);
+}
+
 void append_retry(core::JsonWriter& json, Call& call, const store::RetryRow& row,
                   const store::StoredEvent* event) {
     store::Database& database = call.services.database();
@@ -46,9 +55,7 @@ void append_retry(core::JsonWriter& json, Call& call, const store::RetryRow& row
     if (row.parked() || row.held()) {
         json.raw_field("dueAt", "null").raw_field("nextRetryAt", "null");
     } else {
-        const std::int64_t due_us = waits_for_wall_clock(row.state)
-                                        ? row.due_at_us
-                                        : call.services.due_clock().to_wall_us(row.due_at_us);
+        const std::int64_t due_us = due_us_of(call, row);
         time_field(json, "dueAt", due_us);
         time_field(json, "nextRetryAt", due_us);
     }
@@ -69,16 +76,27 @@ Answer list_retries(Call& call) {
         [&call](const store::RetryRow& row) { return row.tenant == call.tenant(); });
     if (!page) return core::fail(std::move(page.error()));
     ListBody body;
+    ListPlaces places(call.request);
     // A page is shorter by what the key's patterns leave out: no more events are read than it has.
     const identity::Principal& by = call.request.principal;
-    for (const store::OwnedRetry& retry : page->rows) {
-        const auto read =
-            call.services.database().log_reader().read_event(retry.row.delivery.position);
+    for (std::size_t i = 0; i < page->rows.size(); ++i) {
+        const store::RetryRow& row = page->rows[i].row;
+        const auto read = call.services.database().log_reader().read_event(row.delivery.position);
         const store::StoredEvent* const event = read && *read ? &(*read)->event : nullptr;
-        if (event ? may_see(by, *event) : !by.is_bounded())
-            append_retry(body.json(), call, retry.row, event);
+        if (event ? !may_see(by, *event) : by.is_bounded()) continue;
+        append_retry(body.json(), call, row, event);
+        if (!places.wanted()) continue;
+        places.begin_at(store::RetrySchedule::cursor_at(row));
+        // What waits for no time is behind all that does.
+        places.add(row.parked() || row.held() ? std::numeric_limits<std::int64_t>::max()
+                                              : due_us_of(call, row),
+                   i + 1 < page->rows.size()
+                       ? store::RetrySchedule::cursor_at(page->rows[i + 1].row)
+                       : page->next);
     }
-    return body.finish(page->next);
+    ApiResponse response = body.finish(page->next);
+    places.append_to(response);
+    return response;
 }
 
 }  // namespace millrace::runtime::api

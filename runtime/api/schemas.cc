@@ -3,6 +3,7 @@
 #include "core/event_parser.h"
 #include "runtime/api/documents.h"
 #include "runtime/api/handlers.h"
+#include "runtime/api/list_places.h"
 #include "runtime/api/schema_references.h"
 #include "runtime/api/schema_scripts.h"
 #include "runtime/api/schema_trial.h"
@@ -151,15 +152,25 @@ Answer list_schema_violations(Call& call) {
     auto found = ring ? ring->list(*before, *limit + 1) : std::vector<SchemaViolation>();
     const bool more = found.size() > *limit;
     if (more) found.pop_back();
+    ListPlaces places(call.request);
     for (const SchemaViolation& one : found) {
         if (!call.request.principal.may_see(one.pattern)) continue;
+        if (places.wanted()) {
+            places.begin_at(encode_key_cursor(std::to_string(one.number + 1)));
+            places.add(one.at_us, more || &one != &found.back()
+                                      ? encode_key_cursor(std::to_string(one.number))
+                                      : std::string());
+        }
         core::JsonWriter& json = body.json();
         json.begin_object();
         time_field(json, "at", one.at_us).field("outcome", one.outcome);
         json.field_or_null("eventId", one.event_id).field("pattern", one.pattern);
         json.raw_field("errors", one.errors).end_object();
     }
-    return body.finish(more ? encode_key_cursor(std::to_string(found.back().number)) : "");
+    ApiResponse response =
+        body.finish(more ? encode_key_cursor(std::to_string(found.back().number)) : "");
+    places.append_to(response);
+    return response;
 }
 
 }  // namespace millrace::runtime::api

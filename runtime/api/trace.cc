@@ -1,19 +1,28 @@
 // GET /v2/events/{eventId}/trace: the chain of causes above an event, the tree of effects below it,
 // and what the handlers did with each. Effects are searched for in everything that came after their
 // cause, event by event, so that it is done aside.
+//
+// Where events live by their keys a front puts traces of several partitions together
+// (runtime/node/trace_merge.h), and asks for parts of them: what is known here of these causes, and
+// what is above and below.
 #include "core/limits.h"
+#include "core/listed.h"
+#include "io/http_types.h"
 #include "runtime/api/event_lookup.h"
 #include "runtime/api/event_view.h"
 #include "runtime/api/execution_view.h"
 #include "runtime/api/handlers.h"
+#include "runtime/api/list_places.h"
 #include "runtime/event/event_filter.h"
 #include "store/log/event_search.h"
 #include "store/log/log_reader.h"
 
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <set>
 #include <utility>
+#include <vector>
 
 namespace millrace::runtime::api {
 namespace {
@@ -94,11 +103,14 @@ struct Tracer {
         return *cause && (*cause)->event.position == of.position;
     }
 
-    // Everything below, level by level.
     core::Status append_effects(core::JsonWriter& json, const store::StoredEvent& root) {
         auto first = open_of(root);
         if (!first) return core::fail(std::move(first.error()));
-        std::deque<Open> open = {std::move(*first)};
+        return append_below(json, {std::move(*first)});
+    }
+
+    // Everything below, level by level.
+    core::Status append_below(core::JsonWriter& json, std::deque<Open> open) {
         while (!open.empty()) {
             const Open of = std::move(open.front());
             const std::string& id = of.id;
@@ -172,6 +184,58 @@ Answer trace(Tracer& tracer, const std::string& id, const SourceChoice& source) 
     return json_response(200, std::move(body));
 }
 
+// What a front asks for a part: "effects=a,b&causes=c", ids percent-encoded.
+struct PartAsked {
+    std::vector<std::string> effects, causes;
+};
+constexpr std::string_view kEffects = "effects=";
+constexpr std::string_view kCauses = "causes=";
+
+PartAsked part_asked(std::string_view text) {
+    PartAsked out;
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find('&'), text.size());
+        std::string_view list = text.substr(0, end);
+        text.remove_prefix(std::min(end + 1, text.size()));
+        const bool below = list.starts_with(kEffects);
+        if (!below && !list.starts_with(kCauses)) continue;
+        list.remove_prefix(below ? kEffects.size() : kCauses.size());
+        core::each_listed(list, [&](std::string_view one) {
+            std::string id;
+            if (io::percent_decode(one, io::PlusIsSpace::kNo, id) && !id.empty())
+                (below ? out.effects : out.causes).push_back(std::move(id));
+            return true;
+        });
+    }
+    return out;
+}
+
+core::Status append_part(core::JsonWriter& json, Tracer& tracer, const PartAsked& asked) {
+    for (const std::string& id : asked.causes) {
+        auto found = find_event(tracer.database(), tracer.tenant, id, {});
+        if (!found) return core::fail(std::move(found.error()));
+        if (!*found || !may_see(tracer.principal, **found)) continue;
+        const store::StoredEvent& event = (*found)->event.event;
+        if (!tracer.seen.insert(event.position).second) continue;
+        if (auto node = tracer.append_node(json, event, Tracer::causation_id(event)); !node)
+            return node;
+        if (auto above = tracer.append_causes(json, event); !above) return above;
+    }
+    std::deque<Tracer::Open> open;
+    // Their causes are elsewhere: by the id alone.
+    for (const std::string& id : asked.effects) open.push_back({id, {}});
+    return tracer.append_below(json, std::move(open));
+}
+
+Answer trace_part(Tracer& tracer, const PartAsked& asked) {
+    std::string body;
+    core::JsonWriter json(body);
+    json.begin_object().key("nodes").begin_array();
+    if (auto done = append_part(json, tracer, asked); !done) return core::fail(done.error());
+    json.end_array().field("truncated", tracer.truncated).end_object();
+    return json_response(200, std::move(body));
+}
+
 }  // namespace
 
 void trace_event(Call& call, const Respond& respond) {
@@ -179,10 +243,12 @@ void trace_event(Call& call, const Respond& respond) {
     if (!source) return respond(error_response(source.error()));
     auto tracer = std::make_shared<Tracer>(Tracer{call.services, call.request.principal});
     auto answer = std::make_shared<ApiResponse>();
+    const std::string part(call.request.header(kPlacesHeader));
     const bool taken = call.services.run_aside(
         Aside::kLook,
-        [tracer, answer, id = std::string(call.request.param("eventId")), source = *source] {
-            auto made = trace(*tracer, id, source);
+        [tracer, answer, id = std::string(call.request.param("eventId")), source = *source, part] {
+            auto made = part.find('=') == std::string::npos ? trace(*tracer, id, source)
+                                                            : trace_part(*tracer, part_asked(part));
             *answer = made ? std::move(*made) : error_response(made.error());
         },
         [answer, respond] { respond(std::move(*answer)); });

@@ -70,7 +70,7 @@ constexpr Column kColumns[] = {
 }  // namespace
 
 double percentile_ms(const HistogramCells& before, const HistogramCells& after, double share) {
-    constexpr std::size_t kBuckets = core::kHistogramBoundsNs.size() + 1;
+    constexpr std::size_t kBuckets = kHistogramBuckets;
     std::uint64_t count = 0;
     const auto passed = [&](std::size_t i) {
         return after[i] > before[i] ? after[i] - before[i] : 0;
@@ -97,7 +97,7 @@ void StatsSeries::add(const StatsSample& sample) {
 }
 
 void StatsSeries::append_series(core::JsonWriter& json, std::int64_t window_us,
-                                std::int64_t step_us) const {
+                                std::int64_t step_us, Buckets buckets) const {
     // Ends of steps, from the newest sample backwards; the first of them begins the first step.
     std::vector<std::size_t> ends;
     if (!samples_.empty()) {
@@ -119,6 +119,33 @@ void StatsSeries::append_series(core::JsonWriter& json, std::int64_t window_us,
         json.key(column.name).begin_array();
         for (std::size_t i = 1; i < ends.size(); ++i)
             json.value(column.of({at(ends[i - 1]), at(ends[i])}));
+        json.end_array();
+    }
+    if (buckets == Buckets::kTold) append_buckets(json, ends);
+    json.end_object();
+}
+
+void StatsSeries::append_buckets(core::JsonWriter& json,
+                                 const std::vector<std::size_t>& ends) const {
+    struct Told {
+        std::string_view name;
+        HistogramCells StatsSample::*cells;
+    };
+    static constexpr Told kTold[] = {{"run", &StatsSample::run},
+                                     {"waited", &StatsSample::waited},
+                                     {"commit", &StatsSample::commits}};
+    json.key("buckets").begin_object();
+    for (const Told& told : kTold) {
+        json.key(told.name).begin_array();
+        for (std::size_t i = 1; i < ends.size(); ++i) {
+            const HistogramCells& before = at(ends[i - 1]).*told.cells;
+            const HistogramCells& after = at(ends[i]).*told.cells;
+            json.begin_array();
+            for (std::size_t b = 0; b < kHistogramBuckets; ++b) {
+                if (after[b] > before[b]) json.value(b).value(after[b] - before[b]);
+            }
+            json.end_array();
+        }
         json.end_array();
     }
     json.end_object();

@@ -17,6 +17,7 @@
 namespace millrace::runtime {
 
 using HistogramCells = std::array<std::uint64_t, core::Histogram::kCells>;
+inline constexpr std::size_t kHistogramBuckets = core::kHistogramBoundsNs.size() + 1;
 
 struct StatsSample {
     std::int64_t at_us = 0;
@@ -54,12 +55,17 @@ public:
     std::size_t size() const { return samples_.size(); }
 
     // {"at":[...],"receivedPerSecond":[...],...}: arrays of one length, oldest first, a value for
-    // each step of the window before the newest sample.
-    void append_series(core::JsonWriter& json, std::int64_t window_us, std::int64_t step_us) const;
+    // each step of the window before the newest sample. With what percentiles are made of, for
+    // whoever adds up several series: "buckets":{"run":[[bucket,count,...],...],...}, of each step
+    // those that are not empty.
+    enum class Buckets : std::uint8_t { kLeftOut, kTold };
+    void append_series(core::JsonWriter& json, std::int64_t window_us, std::int64_t step_us,
+                       Buckets buckets = Buckets::kLeftOut) const;
     // The newest second, as one object of the same names; {} before the second sample.
     void append_newest(core::JsonWriter& json) const;
 
 private:
+    void append_buckets(core::JsonWriter& json, const std::vector<std::size_t>& ends) const;
     const StatsSample& at(std::size_t i) const {  // 0: the oldest
         return samples_[(first_ + i) % samples_.size()];
     }

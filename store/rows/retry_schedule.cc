@@ -241,6 +241,10 @@ core::Result<RetrySchedule::Page> RetrySchedule::list(
     return page;
 }
 
+std::string RetrySchedule::cursor_at(const RetryRow& row) {
+    return encode_cursor_key(PartitionScan::place_of(waiting_key(row)));
+}
+
 std::uint64_t RetrySchedule::count_unparked() const {
     const std::int64_t parked = engine_.parked_count.load(std::memory_order_relaxed);
     return static_cast<std::uint64_t>(std::max<std::int64_t>(

@@ -83,6 +83,8 @@ public:
     };
     core::Result<Page> list(std::string_view cursor, std::size_t limit,
                             const std::function<bool(const RetryRow&)>& accept = {});
+    // The cursor of a page that begins with this row.
+    static std::string cursor_at(const RetryRow& row);
     std::uint64_t count() const;           // of all rows
     std::uint64_t count_unparked() const;  // of those that wait for no other delivery
 

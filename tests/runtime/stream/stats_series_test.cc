@@ -54,6 +54,15 @@ TEST(StatsSeries, LevelsAreThoseAtTheEndOfAStep) {
     EXPECT_TRUE(has(text, R"("runMsP99":[1,1,1])")) << text;
 }
 
+TEST(StatsSeries, WhoAddsUpSeveralIsToldWhatPercentilesAreMadeOf) {
+    std::string text;
+    core::JsonWriter json(text);
+    series_of(3).append_series(json, 60 * kSecondUs, kSecondUs, StatsSeries::Buckets::kTold);
+    EXPECT_TRUE(has(text, R"("buckets":{"run":[[6,1],[6,1]],"waited":[[],[]],"commit":[[],[]]})"))
+        << text;
+    EXPECT_FALSE(has(text_of(series_of(3), 60 * kSecondUs, kSecondUs), "buckets"));
+}
+
 TEST(StatsSeries, AWindowEndsWithTheNewestSample) {
     const std::string text = text_of(series_of(100), 5 * kSecondUs, kSecondUs);
     EXPECT_TRUE(has(text, R"("at":[1095,1096,1097,1098,1099])")) << text;
