@@ -172,6 +172,7 @@ std::size_t Front::do_work() {
         draining_ = true;
         public_->drain();
         private_->drain();
+        key_.drain();
     }
     if (draining_)
         drained_.store(public_->undrained() == 0 && private_->undrained() == 0,

@@ -135,6 +135,10 @@ private:
                      std::string_view body) override;
     void answer_maybe_taken(Passage& passage) override;
     void finish(Passage& passage) override;
+    void begin_again(Passage& passage) override {
+        passage.who.reset();
+        go_on(passage);
+    }
 
     // ---- PassageHost
     bool holds(Passage& passage) override;

@@ -67,6 +67,8 @@ Passage* Front::passage_of(std::uint64_t id) {
 }
 
 void Front::answer(Passage& passage, const core::Error& error) {
+    // A stream of figures that may not go on.
+    if (passage.streams()) return passage.end_merged();
     if (!passage.maybe_taken) {
         passage.server().respond_error(passage.token, error);
         return finish(passage);
@@ -82,6 +84,7 @@ void Front::answer(Passage& passage, const core::Error& error) {
 
 void Front::answer_text(Passage& passage, int status, std::string_view type,
                         std::string_view body) {
+    if (passage.streams()) return passage.end_merged();
     passage.server().respond(passage.token, {.status = status, .content_type = type}, body);
     finish(passage);
 }

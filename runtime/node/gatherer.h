@@ -49,6 +49,7 @@ public:
     const std::size_t partition;
     std::string target;
     core::BufferRef body;
+    std::string places;                  // kPlacesHeader, where it is this part's own
     std::vector<std::uint32_t> entries;  // of a batch of events, by place
 
     State state = State::kWaits;

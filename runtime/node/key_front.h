@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -55,6 +56,8 @@ public:
     virtual void passed(Passage& passage) = 0;
     // It has been answered, in another way than by the above.
     virtual void finish(Passage& passage) = 0;
+    // From its start, and who asks is found out anew.
+    virtual void begin_again(Passage& passage) = 0;
 };
 
 struct KeyLimits {
@@ -73,8 +76,13 @@ public:
     void follow_up(Passage& passage);
     // The passage's partition looks at what there is, and the passage begins again.
     void make_known(Passage& passage);
-    void look() { gatherer_.look(); }
-    bool idle() const { return gatherer_.idle(); }
+    void look() {
+        gatherer_.look();
+        if (!pulses_.empty()) look_at_pulses();
+    }
+    bool idle() const { return gatherer_.idle() && pulses_.empty(); }
+    // Streams that would never end do.
+    void drain();
     void lost(std::size_t partition) { gatherer_.lost(partition); }
     void cancel_all() { gatherer_.cancel_all(); }
     // Frees what is over, when nothing of it is on the stack.
@@ -93,6 +101,8 @@ public:
     // `tell` when all parts are over, if the client is still there.
     using Tell = std::function<void(KeyFront& key, Passage& passage, const Gathering& whole)>;
     void gather(std::unique_ptr<Gathering> whole, Tell tell);
+    // Streams of figures, by passage: when each is told again (key_figures.cc).
+    std::map<std::uint64_t, std::int64_t>& pulses() { return pulses_; }
     // A merge that may be on the stack.
     void keep(std::unique_ptr<StreamMerge> merge) { ended_merges_.push_back(std::move(merge)); }
 
@@ -105,6 +115,7 @@ public:
 
 private:
     void make_known(std::size_t partition, std::uint64_t passage, Gathering::WhenOver then);
+    void look_at_pulses();
 
     const KeyLimits limits_;
     KeyDesk& desk_;
@@ -112,6 +123,7 @@ private:
     EntrySplit split_;
     IdMaker ids_;
     std::vector<std::unique_ptr<StreamMerge>> ended_merges_;
+    std::map<std::uint64_t, std::int64_t> pulses_;
 };
 
 // Of a partition that did not answer where all have to.

@@ -1,4 +1,5 @@
 // What each partition has some of: a thing whose partition its id does not say, and lists.
+#include "runtime/api/api.h"
 #include "runtime/node/key_ways.h"
 #include "runtime/node/page_merge.h"
 
@@ -16,6 +17,23 @@ struct PageAsked {
     MergedCursor cursor;
     PageRules page;
 };
+
+void tell_page(KeyFront& key, Passage& passage, const Gathering& whole, const PageAsked& asked) {
+    std::vector<PartPage> pages;
+    for (const auto& part : whole.parts) {
+        if (part->state != Part::State::kAnswered)
+            return key.desk().answer(passage, silent_partition(part->partition));
+        if (!part->good())
+            return key.desk().answer_text(passage, part->status, part->content_type, part->text);
+        pages.push_back({part->partition, part->text});
+    }
+    auto merged = asked.counts ? merge_counts(pages, asked.cursor)
+                               : merge_pages(pages, asked.cursor, asked.page);
+    if (!merged) return key.desk().answer(passage, merged.error());
+    key.desk().answer_text(passage, 200, "application/json", *merged);
+}
+
+}  // namespace
 
 // One that knows it has said so; that there is none, all have.
 void tell_found(KeyFront& key, Passage& passage, const Gathering& whole) {
@@ -35,23 +53,6 @@ void tell_found(KeyFront& key, Passage& passage, const Gathering& whole) {
     key.desk().answer(passage, silent_partition(told->partition));
 }
 
-void tell_page(KeyFront& key, Passage& passage, const Gathering& whole, const PageAsked& asked) {
-    std::vector<PartPage> pages;
-    for (const auto& part : whole.parts) {
-        if (part->state != Part::State::kAnswered)
-            return key.desk().answer(passage, silent_partition(part->partition));
-        if (!part->good())
-            return key.desk().answer_text(passage, part->status, part->content_type, part->text);
-        pages.push_back({part->partition, part->text});
-    }
-    auto merged = asked.counts ? merge_counts(pages, asked.cursor)
-                               : merge_pages(pages, asked.cursor, asked.page);
-    if (!merged) return key.desk().answer(passage, merged.error());
-    key.desk().answer_text(passage, 200, "application/json", *merged);
-}
-
-}  // namespace
-
 void ask_by_id(KeyFront& key, Passage& passage, const KeyCase& /*of*/) {
     auto whole = key.gathering_of(passage);
     for (std::size_t p = 0; p < key.routing().targets.size(); ++p)
@@ -59,9 +60,11 @@ void ask_by_id(KeyFront& key, Passage& passage, const KeyCase& /*of*/) {
     key.gather(std::move(whole), tell_found);
 }
 
-void ask_page(KeyFront& key, Passage& passage, const KeyCase& /*of*/) {
+void ask_page(KeyFront& key, Passage& passage, const KeyCase& of) {
+    if (names_one(passage)) return go_to_one(key, passage, of);
     const std::size_t partitions = key.routing().targets.size();
     PageAsked asked;
+    asked.page.limit = api::kListLimitDefault;
     asked.counts = is_set(parameter_of(passage.target, "count"));
     const std::string text = parameter_of(passage.target, "cursor").value_or("");
     auto cursor = read_merged_cursor(text, partitions);
@@ -77,8 +80,10 @@ void ask_page(KeyFront& key, Passage& passage, const KeyCase& /*of*/) {
     // Of one event they all come at once.
     if (parameter_of(passage.target, "eventId"))
         asked.page.limit = std::numeric_limits<std::size_t>::max();
-    if (parameter_of(passage.target, "order").value_or("") == "asc")
+    const bool by_due_time = passage.path == "/v2/retries";
+    if (by_due_time || parameter_of(passage.target, "order").value_or("") == "asc")
         asked.page.order = MergeOrder::kOldestFirst;
+    asked.page.names_partition = by_due_time;
     auto whole = key.gathering_of(passage);
     set_value(whole->headers, kPlacesHeader, "1");
     const std::string target = without_parameter(passage.target, "cursor");

@@ -1,7 +1,9 @@
 #include "runtime/node/key_routes.h"
 
+#include "runtime/node/figures_asked.h"
 #include "runtime/node/front_routes.h"
 
+#include <algorithm>
 #include <array>
 
 namespace millrace::runtime::node {
@@ -27,18 +29,11 @@ constexpr std::array<NotThere, 7> kNotThere = {
       "/v2/events/stream"}}};
 
 // What each partition has for itself, and what is asked about its part of the log.
-constexpr std::array<std::string_view, 12> kOfOne = {"/v2/kv",
-                                                     "/v2/retries",
-                                                     "/v2/replays",
-                                                     "/v2/stats",
-                                                     "/v2/executors",
-                                                     "/v2/log",
-                                                     "/v2/dlq/groups",
-                                                     "/v2/dlq/rehearse",
-                                                     "/v2/schemas/check",
-                                                     "/v2/subscriptions/preview",
-                                                     "/v2/dlq/replay",
-                                                     "/v2/config"};
+constexpr std::array<std::string_view, 4> kOfOne = {"/v2/replays", "/v2/dlq/groups",
+                                                    "/v2/dlq/rehearse", "/v2/dlq/replay"};
+
+// One list of all.
+constexpr std::array<std::string_view, 3> kPages = {"/v2/dlq", "/v2/executions", "/v2/retries"};
 
 // Changes nothing that is registered.
 constexpr std::array<std::string_view, 5> kNoChange = {
@@ -55,11 +50,6 @@ KeyRoute route_of_events(io::Method method, std::string_view path) {
     }
     const std::string_view rest = path.substr(kEvents.size() + 1);
     if (rest == "stream") return {KeyWay::kStream};
-    if (rest.ends_with("/trace")) {
-        return {KeyWay::kRefused,
-                "traces are not put together with cluster.partition_by = \"key\": ask for the "
-                "events by correlationId or causationId"};
-    }
     return {KeyWay::kById};
 }
 
@@ -69,6 +59,7 @@ KeyRoute key_route(io::Method method, std::string_view path) {
     for (const NotThere& one : kNotThere) {
         if (within(path, one.folder)) return {KeyWay::kRefused, one.why};
     }
+    if (figures_of(method, path) != Figures::kNone) return {KeyWay::kFigures};
     if (within(path, "/v2/events")) return route_of_events(method, path);
     if (within(path, "/v2/scripts") && last_of(path) == "canary" && !is_repeatable(method)) {
         return {KeyWay::kRefused,
@@ -78,10 +69,9 @@ KeyRoute key_route(io::Method method, std::string_view path) {
     for (const std::string_view folder : kOfOne) {
         if (within(path, folder)) return {KeyWay::kOfOne};
     }
-    if (within(path, "/v2/schemas") && last_of(path) == "violations") return {KeyWay::kOfOne};
-    if (within(path, "/v2/tenants") && last_of(path) == "usage") return {KeyWay::kOfOne};
-    if (path == "/v2/script/run") return {KeyWay::kHomeOrOne};
-    if (path == "/v2/dlq" || path == "/v2/executions") return {KeyWay::kPage};
+    if (within(path, "/v2/schemas") && last_of(path) == "violations") return {KeyWay::kPage};
+    if (path == "/v2/script/run" || path == "/v2/config") return {KeyWay::kHomeOrOne};
+    if (std::find(kPages.begin(), kPages.end(), path) != kPages.end()) return {KeyWay::kPage};
     if (within(path, "/v2/dlq") || within(path, "/v2/executions")) return {KeyWay::kById};
     if (is_repeatable(method)) return {KeyWay::kHome};
     for (const std::string_view folder : kNoChange) {

@@ -17,6 +17,7 @@ enum class KeyWay : std::uint8_t {
     kById,       // whoever has it: all are asked
     kPage,       // all, as one list
     kStream,     // all, as one stream
+    kFigures,    // all have some of it, put together (runtime/node/figures_asked.h)
     kOfOne,      // each partition has its own: `partition` in the query names one
     kHomeOrOne,  // the home partition, unless `partition` in the query names one
     kRefused,    // and why

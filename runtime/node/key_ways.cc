@@ -17,7 +17,7 @@ constexpr std::array kWays = {
     Way{KeyWay::kChange, go_and_change}, Way{KeyWay::kHomeOrOne, go_home_or_to_one},
     Way{KeyWay::kOfOne, go_to_one},      Way{KeyWay::kEvents, take_events},
     Way{KeyWay::kById, ask_by_id},       Way{KeyWay::kPage, ask_page},
-    Way{KeyWay::kStream, open_streams}};
+    Way{KeyWay::kStream, open_streams},  Way{KeyWay::kFigures, ask_for_figures}};
 
 core::Error no_partition(std::size_t partitions) {
     return core::Error(core::ErrorCode::kValidation,
@@ -51,10 +51,13 @@ void go_home(KeyFront& key, Passage& passage, const KeyCase& of) {
     key.desk().pass_to(passage, of.home, passage.who->principal);
 }
 
+bool names_one(const Passage& passage) {
+    return !passage.query_partition.empty() ||
+           parameter_of(passage.target, "partition").has_value();
+}
+
 void go_home_or_to_one(KeyFront& key, Passage& passage, const KeyCase& of) {
-    const bool names =
-        !passage.query_partition.empty() || parameter_of(passage.target, "partition").has_value();
-    (names ? go_to_one : go_home)(key, passage, of);
+    (names_one(passage) ? go_to_one : go_home)(key, passage, of);
 }
 
 void go_to_one(KeyFront& key, Passage& passage, const KeyCase& /*of*/) {

@@ -21,6 +21,7 @@ using KeyHandler = void (*)(KeyFront& key, Passage& passage, const KeyCase& of);
 KeyHandler key_handler(KeyWay way);
 
 // key_ways.cc
+bool names_one(const Passage& passage);  // one partition, by `partition` in the query
 void refuse(KeyFront& key, Passage& passage, const KeyCase& of);
 void go_home(KeyFront& key, Passage& passage, const KeyCase& of);
 void go_home_or_to_one(KeyFront& key, Passage& passage, const KeyCase& of);
@@ -30,8 +31,11 @@ void go_and_change(KeyFront& key, Passage& passage, const KeyCase& of);
 // key_events.cc
 void take_events(KeyFront& key, Passage& passage, const KeyCase& of);
 // key_lists.cc
+void tell_found(KeyFront& key, Passage& passage, const Gathering& whole);
 void ask_by_id(KeyFront& key, Passage& passage, const KeyCase& of);
 void ask_page(KeyFront& key, Passage& passage, const KeyCase& of);
+// key_figures.cc
+void ask_for_figures(KeyFront& key, Passage& passage, const KeyCase& of);
 // key_streams.cc
 void open_streams(KeyFront& key, Passage& passage, const KeyCase& of);
 

@@ -92,6 +92,12 @@ bool comes_before(const PageStream& a, const PageStream& b, MergeOrder order) {
                                              : a.partition() < b.partition();
 }
 
+// An object with members: items of ours are.
+std::string with_partition(std::string_view item, std::size_t partition) {
+    std::string out(item.substr(0, item.size() - 1));
+    return out.append(",\"partition\":").append(std::to_string(partition)).append("}");
+}
+
 void write_end(core::JsonWriter& json, const std::deque<PageStream>& streams,
                const MergedCursor& cursor) {
     const bool more = std::any_of(cursor.begin(), cursor.end(),
@@ -159,7 +165,10 @@ core::Result<std::string> merge_pages(std::span<const PartPage> pages, MergedCur
                 best = &stream;
         }
         if (stalled || !best) break;
-        json.raw(best->item());
+        if (rules.names_partition)
+            json.raw(with_partition(best->item(), best->partition()));
+        else
+            json.raw(best->item());
         best->take();
     }
     json.end_array();

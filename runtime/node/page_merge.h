@@ -35,6 +35,7 @@ struct PartPage {
 struct PageRules {
     MergeOrder order = MergeOrder::kNewestFirst;
     std::size_t limit = 50;
+    bool names_partition = false;  // in each item
 };
 // `cursor` is that of the request, of all partitions; those without a page are at their end.
 core::Result<std::string> merge_pages(std::span<const PartPage> pages, MergedCursor cursor,

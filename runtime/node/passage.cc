@@ -78,7 +78,7 @@ void Passage::begin_merged() {
     stream_ = server_.start_stream(
         token, {.status = 200, .content_type = "text/event-stream", .headers = fields});
     if (stream_) return host_.stream_began(*this);
-    merge->cancel();
+    if (merge) merge->cancel();
     host_.passed(*this);
 }
 
@@ -90,7 +90,7 @@ void Passage::end_merged() {
 void Passage::pause_source() {
     if (merge)
         merge->pause();
-    else
+    else if (under_way())
         host_.client().pause(*this);
 }
 
@@ -127,7 +127,7 @@ void Passage::drained() {
     }
     if (merge)
         merge->resume();
-    else
+    else if (under_way())
         host_.client().resume(*this);
 }
 

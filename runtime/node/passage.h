@@ -67,12 +67,14 @@ public:
         if (merge) merge->cancel();
         if (under_way()) host_.client().cancel(*this);
     }
-    // What several partitions tell, as one stream.
+    // What several partitions tell, as one stream; or what the front tells by itself.
     void begin_merged();
     void tell(std::string_view bytes);
     void end_merged();
     bool from_client(std::string_view bytes) { return host_.client().write(*this, bytes); }
     bool streams() const { return stream_.has_value(); }
+    // Its client has not read yet what it was told.
+    bool is_behind() const { return !pending_.empty(); }
     io::StreamToken stream() const { return *stream_; }
 
     std::uint64_t id() const { return id_; }

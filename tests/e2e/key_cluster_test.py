@@ -280,11 +280,12 @@ class KeyClusterTest(unittest.TestCase):
     def test_8_what_is_not_there_is_said(self):
         node = self.cluster["a"]
         for method, path in (("POST", "/v2/links"), ("GET", "/v2/workflow-runs"), ("POST", "/v2/graphql"),
-                             ("GET", "/v2/events/ws"), ("GET", "/v2/events/x/trace"), ("PUT", "/v2/scripts/s/canary")):
+                             ("GET", "/v2/events/ws"), ("PUT", "/v2/scripts/s/canary")):
             reply = node.request(method, path, {} if method != "GET" else None)
             self.assertEqual((reply.status, reply.json()["error"]["code"]), (501, "NOT_SUPPORTED"), (path, reply))
-        named = node.request("GET", "/v2/stats")
+        named = node.request("GET", "/v2/replays")
         self.assertEqual((named.status, named.json()["error"]["details"]["field"]), (400, "partition"), named)
+        self.assertEqual(node.request("GET", "/v2/stats").status, 200)
         self.assertEqual(node.request("GET", "/v2/stats?partition=2").status, 200)
 
 

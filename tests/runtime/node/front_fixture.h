@@ -29,7 +29,7 @@ constexpr std::size_t kNobody = 99;
 
 struct Seen {
     std::size_t partition = kNobody;
-    std::string method, target, body, type, principal, peer, token, mine;
+    std::string method, target, body, type, principal, peer, token, mine, places;
 };
 
 // Answers as it is told, else 200 with what was asked for; and who somebody is.
@@ -51,6 +51,7 @@ public:
         one.target = request.target;
         one.body = request.body_view();
         one.type = request.content_type;
+        one.places = header(kPlacesHeader);
         one.principal = header(identity::kFrontPrincipalHeader);
         one.peer = header(identity::kFrontPeerHeader);
         one.token = header(identity::kFrontTokenHeader);

@@ -243,14 +243,18 @@ TEST_F(FrontKeyTest, ASubscriptionGoesOnWhereItIsAndNowhereElse) {
 }
 
 TEST_F(FrontKeyTest, WhatEachPartitionHasForItselfNamesOne) {
-    Answer& none = ask("GET /v2/kv?prefix=a");
+    Answer& none = ask("GET /v2/replays?limit=5");
     ASSERT_TRUE(until([&] { return none.over; }));
     EXPECT_EQ(none.status, 400);
-    Answer& one = ask("GET /v2/kv?prefix=a&partition=3");
-    ASSERT_TRUE(until([&] { return one.over; }));
-    ASSERT_EQ(partitions.seen.size(), 1u);
-    EXPECT_EQ(partitions.seen.front().partition, 3u);
-    EXPECT_EQ(partitions.seen.front().target, "/v2/kv?prefix=a");
+    for (const std::string_view path : {"/v2/replays", "/v2/kv", "/v2/stats", "/v2/retries"}) {
+        partitions.seen.clear();
+        Answer& one = ask("GET " + std::string(path) + "?limit=5&partition=3");
+        ASSERT_TRUE(until([&] { return one.over; }));
+        ASSERT_EQ(partitions.seen.size(), 1u) << path;
+        EXPECT_EQ(partitions.seen.front().partition, 3u);
+        EXPECT_TRUE(partitions.seen.front().target.starts_with(path));
+        EXPECT_EQ(partitions.seen.front().target.find("partition"), std::string::npos);
+    }
 }
 
 TEST_F(FrontKeyTest, StreamsAreOneWithThePlacesOfAll) {
