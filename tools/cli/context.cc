@@ -121,6 +121,14 @@ void CliContext::print_next(const Document& document) {
     if (!next.empty()) note("more: --cursor " + next);
 }
 
+void CliContext::print_missing(const Document& document) {
+    bool found = false;
+    std::string partitions;
+    for (const core::JsonElement one : array_at(document.root, "missing", found))
+        partitions.append(partitions.empty() ? "" : ", ").append(one.raw());
+    if (!partitions.empty()) note("not in it, as they have not answered: partitions " + partitions);
+}
+
 std::int64_t wall_clock_us() {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     return std::chrono::duration_cast<std::chrono::microseconds>(now).count();

@@ -86,6 +86,8 @@ public:
     void print_table(const Table& table, std::string_view when_empty);
     // "more: --cursor X" when a list goes on.
     void print_next(const Document& document);
+    // Of figures of a cluster: whose are not among them.
+    void print_missing(const Document& document);
 
 private:
     CliStreams streams_;

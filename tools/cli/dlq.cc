@@ -77,6 +77,7 @@ int list_groups(CliContext& context, DlqFilter filter, const std::string& state,
                    Cell(text_at(item, "error"), Style::kBad)});
     }
     context.print_table(table, "no dead letters");
+    context.print_missing(*reply);
     return kExitOk;
 }
 

@@ -4,6 +4,8 @@
 #include "tools/cli/shown.h"
 
 #include <memory>
+#include <utility>
+#include <vector>
 
 namespace millrace::tools {
 
@@ -30,10 +32,19 @@ int list_kv(CliContext& context, const KvOptions& o) {
         context.print_json(*reply);
         return kExitOk;
     }
-    Table table({"KEY", "EXPIRES", "VALUE"});
     bool found = false;
-    for (const auto item : array_at(reply->root, "items", found)) {
-        table.add({text_at(item, "key"), text_at(item, "expiresAt"), text_at(item, "value")});
+    const auto items = array_at(reply->root, "items", found);
+    // Where events live by their keys several partitions may have a key.
+    bool spread = false;
+    for (const auto item : items) spread = spread || !text_at(item, "partition").empty();
+    std::vector<std::string> titles = {"KEY", "EXPIRES", "VALUE"};
+    if (spread) titles.emplace(titles.begin() + 1, "PARTITION");
+    Table table(std::move(titles));
+    for (const auto item : items) {
+        std::vector<Cell> row = {text_at(item, "key"), text_at(item, "expiresAt"),
+                                 text_at(item, "value")};
+        if (spread) row.emplace(row.begin() + 1, text_at(item, "partition"));
+        table.add(std::move(row));
     }
     context.print_table(table, "no keys");
     context.print_next(*reply);

@@ -4,7 +4,9 @@
 #include "tools/cli/metrics.h"
 
 #include <cmath>
+#include <cstdlib>
 #include <map>
+#include <set>
 #include <sstream>
 
 namespace millrace::tools {
@@ -84,6 +86,20 @@ void print_types(CliContext& context, const Samples& samples) {
     table.print(context.out(), context.terminal());
 }
 
+// Those whose figures these are; empty on a server alone.
+std::string partitions_of(const Samples& samples) {
+    std::set<std::uint64_t> numbers;
+    for (const MetricSample& sample : samples) {
+        const std::string partition = sample.label("partition");
+        if (sample.name == "script_event_queue_size" && !partition.empty())
+            numbers.insert(std::strtoull(partition.c_str(), nullptr, 10));
+    }
+    std::string out;
+    for (const std::uint64_t number : numbers)
+        out += (out.empty() ? "" : ", ") + std::to_string(number);
+    return out;
+}
+
 int show_stats(CliContext& context) {
     const auto metrics = context.send({.path = "/metrics"});
     if (metrics == nullptr) return kExitFailed;
@@ -102,6 +118,9 @@ int show_stats(CliContext& context) {
     Table table({"WHAT", "COUNT"});
     table.add({"state", Cell(ready->ok() ? "ready" : "not ready: " + ready->body,
                              ready->ok() ? Style::kGood : Style::kBad)});
+    // A node's own figures are of those partitions that it owns.
+    const std::string partitions = partitions_of(samples);
+    if (!partitions.empty()) table.add({"partitions that this node owns", partitions});
     for (const auto& [name, value] : rows) {
         table.add({row_title(name), Cell(number_text(value), total_style(name, value))});
     }
