@@ -6,7 +6,7 @@ import { count } from '../lib/format';
 import { writeJson } from '../lib/json';
 import { inPortions, type Portions } from '../lib/portions';
 import { href, go, setQuery } from '../lib/route';
-import { Button, Confirm, Empty, Fault, Field, Id, JsonView, Page, Rows, say, Status, Table, Tabs, Time } from '../ui/parts';
+import { Button, Confirm, Empty, Fault, Field, Id, JsonView, Missing, Page, Rows, Status, Table, Tabs, Time, say } from '../ui/parts';
 import { may, type PageProps } from '../lib/me';
 import { useNames } from '../lib/names';
 
@@ -23,7 +23,7 @@ function Groups({ route, me }: PageProps) {
   const groups = useAsk((signal) => get('/v2/dlq/groups', { state: asked, limit: 500 }, signal), [state], 10_000);
   const rows = groups.value?.items ?? [];
   return <Page title="Dead letters" help="retries" sub={groups.value ? `${count(groups.value.letters)} deliveries given up, ${count(groups.value.groups)} ways to fail` : ' '} actions={<Tabs label="State" of={STATES} now={state} pick={(next) => setQuery({ state: next === 'open' ? undefined : next })} />}>
-    <Fault error={groups.error} />
+    <Fault error={groups.error} /><Missing of={groups.value?.missing} />
     <section class="card list">{rows.length ? <Table label="Groups of dead letters, largest first" rows={rows} keyOf={(g: any) => g.fingerprint} href={(g: any) => href(`/dlq/${enc(g.fingerprint)}`)} columns={[
       { name: 'State', cell: (g) => <Status is={g.state} title={g.cameAgain ? 'was resolved, and came again' : ''} /> },
       { name: 'Letters', class: 'num', cell: (g) => <b>{count(g.count)}</b> },

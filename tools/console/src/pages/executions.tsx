@@ -61,6 +61,7 @@ function Waiting({ named }: { named: Named }) {
   return <section class="card list"><Fault error={retries.error} />{rows.length ? <Table label="Deliveries that wait, by due time" rows={rows} keyOf={(row: any) => row.executionId} open={(row) => setQuery({ id: row.executionId })} columns={[
     { name: 'Why', cell: (row) => <Status is={row.held ? 'paused' : row.parked ? 'parked' : 'retrying'} title={row.held ? 'its subscription gets nothing now' : row.parked ? 'an earlier event of its key is retried' : ''} /> },
     { name: 'Due', class: 'nowrap', cell: (row) => <Time at={row.dueAt} /> }, { name: 'Subscription', cell: (row) => <span class="mono" title={row.subscriptionId}>{named(row.subscriptionId)}</span> }, { name: 'Event', narrow: true, cell: (row) => <span class="pattern">{row.eventType}</span> },
+    ...(rows[0]?.partition === undefined ? [] : [{ name: 'Partition', class: 'num', narrow: true, cell: (row: any) => row.partition }]),
     { name: 'Attempts', class: 'num', cell: (row) => row.attempt }, { name: 'Last error', class: 'cut', narrow: true, cell: (row) => <span class="dim">{row.error}</span> }]} /> : !retries.loading && <Empty title="Nothing waits">Retries, events behind them in their key's order and what a paused subscription holds would be here.</Empty>}</section>;
 }
 

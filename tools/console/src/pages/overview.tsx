@@ -5,7 +5,7 @@ import { bytes, compact, count, span } from '../lib/format';
 import { href, setQuery } from '../lib/route';
 import { Chart } from '../ui/chart';
 import { Tile } from '../ui/tile';
-import { Empty, Fault, Page, Status, Tabs, Time } from '../ui/parts';
+import { Empty, Fault, Missing, Page, Status, Tabs, Time } from '../ui/parts';
 import { may, type PageProps } from '../lib/me';
 import { useNames } from '../lib/names';
 
@@ -27,7 +27,7 @@ function Whole({ route, me }: PageProps) {
   return <Page title="Overview" sub={stats.value ? `up ${span(stats.value.uptimeSeconds * 1000)}, ${count(stats.value.events.kept)} events kept, ${bytes(stats.value.store.bytes)} on disk` : ' '}
     actions={<Tabs label="Window" of={WINDOWS} now={windowText} pick={(value) => setQuery({ window: value === '900' ? undefined : value })} />}>
     {stats.value && !stats.value.ready && <div class="fault" role="alert"><strong>Not ready:</strong> {stats.value.reason}</div>}
-    <Fault error={error ?? stats.error} />
+    <Fault error={error ?? stats.error} /><Missing of={stats.value?.missing} />
     <div class="tiles">
       <Tile name="Events in" value={`${compact(now('receivedPerSecond'))}/s`} to={href('/events', { live: '1' })} values={series?.receivedPerSecond} line="sky" />
       <Tile name="Handled" value={`${compact(now('processedPerSecond'))}/s`} to={href('/executions')} values={series?.processedPerSecond} />

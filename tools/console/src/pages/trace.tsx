@@ -15,7 +15,7 @@ const ms = (time: string) => new Date(time).getTime();
 
 // Events with their deliveries behind them, causes first, effects below their causes.
 function linesOf(trace: any, named: Named): Line[] {
-  const nodes = [...[...trace.causes].reverse(), { event: trace.event, deliveries: trace.deliveries, causedBy: trace.causedBy }, ...trace.caused];
+  const nodes = [...[...trace.causes].reverse(), { event: trace.event, deliveries: trace.deliveries, causedBy: trace.causedBy, partition: trace.partition }, ...trace.caused];
   const depth = new Map<string, number>();
   const lines: Line[] = [];
   for (const node of nodes) {
@@ -23,7 +23,7 @@ function linesOf(trace: any, named: Named): Line[] {
     const own = node.causedBy && depth.has(node.causedBy) ? Math.min(3, depth.get(node.causedBy)! + 1) : 0;
     depth.set(event.eventId, own);
     const came = ms(event.receivedAt);
-    lines.push({ name: event.pattern, to: href('/events', { id: event.eventId }), depth: own, bars: [{ from: came, to: came, kind: 'event' }], at: event.receivedAt, took: 0, note: event.eventId });
+    lines.push({ name: event.pattern, to: href('/events', { id: event.eventId }), depth: own, bars: [{ from: came, to: came, kind: 'event' }], at: event.receivedAt, took: 0, note: node.partition === undefined ? event.eventId : `${event.eventId}, partition ${node.partition}` });
     for (const run of node.deliveries ?? []) {
       const bars: Bar[] = [];
       let before = came;

@@ -48,6 +48,11 @@ export function Fault({ error }: { error: Error | null }) {
   return <div class="fault" role="alert"><strong>{error instanceof ApiError ? error.code : 'Error'}</strong> <span class="wrap">{error.message}</span>{place && <span class="dim"> ({place})</span>}</div>;
 }
 
+// Figures of a cluster whose partitions have not all said theirs.
+export function Missing({ of }: { of?: number[] }) {
+  return of?.length ? <p class="note-box" role="status">{of.length === 1 ? `Partition ${of[0]} has` : `Partitions ${of.join(', ')} have`} not answered: what {of.length === 1 ? 'it has' : 'they have'} is not in this.</p> : null;
+}
+
 export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
   return <div class="empty"><svg viewBox="0 0 48 20" aria-hidden="true"><path d="M2 6c8 0 8 5 16 5s8-5 16-5 8 3 12 3M2 14c8 0 8 5 16 5s8-5 16-5 8 3 12 3" /></svg><p><strong>{title}</strong></p>{children && <p class="dim">{children}</p>}</div>;
 }
