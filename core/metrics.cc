@@ -55,7 +55,16 @@ MetricCell* MetricsRole::cells(Metric metric, LabelValues labels, std::size_t co
     return metrics_.resolve(*this, metric, labels, count);
 }
 
+void MetricsRole::forget(Metric metric, LabelValues labels) {
+    metrics_.forget(*this, metric, labels);
+}
+
 MetricCell* MetricsRole::allocate(std::size_t count) {
+    if (count == 1 && !free_.empty()) {
+        MetricCell* const cell = free_.back();
+        free_.pop_back();
+        return cell;
+    }
     if (used_ + count > kSlabCells) {
         slabs_.push_back(std::make_unique<Slab>());
         used_ = 0;
@@ -96,15 +105,21 @@ MetricsRole& Metrics::role() {
     return *roles_.back();
 }
 
-// Counts the label set's text, too, when there is.
-bool Metrics::has_room(Family& family, const std::vector<std::string>& labels) const {
-    if (labels.empty()) return true;
+// Of a label set, when exported: about.
+std::size_t Metrics::text_bytes_of(const Family& family, const std::vector<std::string>& labels) {
     constexpr std::size_t kNumberBytes = 24;
     const bool histogram = family.kind == MetricKind::kHistogram;
     std::string line(family.name);
     append_labels(line, family.label_names, labels, histogram ? "0.00025" : "");
     const std::size_t lines = histogram ? Histogram::kCells + 2 : 1;
-    const std::size_t bytes = lines * (line.size() + kNumberBytes);
+    return lines * (line.size() + kNumberBytes);
+}
+
+// Counts the label set's text, too, when there is.
+bool Metrics::has_room(Family& family, const std::vector<std::string>& labels) const {
+    if (labels.empty()) return true;
+    const std::size_t bytes = text_bytes_of(family, labels);
+    const bool histogram = family.kind == MetricKind::kHistogram;
     const std::size_t bytes_max =
         histogram ? options_.histogram_text_bytes_max : options_.text_bytes_max;
     if (family.series.size() >= options_.series_max || family.text_bytes + bytes > bytes_max)
@@ -132,6 +147,25 @@ MetricCell* Metrics::resolve(MetricsRole& role, Metric metric, LabelValues label
     MetricCell*& cells = found->second.cells[&role];
     if (!cells) cells = role.allocate(cell_count);
     return cells;
+}
+
+void Metrics::forget(MetricsRole& role, Metric metric, LabelValues labels) {
+    Family& family = families_[static_cast<std::size_t>(metric)];
+    MR_ASSERT(labels.size() == family.label_names.size() && labels.size() > 0);
+    MR_ASSERT(family.kind != MetricKind::kHistogram);
+    const std::vector<std::string> values(labels.begin(), labels.end());
+    std::lock_guard lock(mutex_);
+    const auto found = family.series.find(values);
+    // Beyond the bound it was counted under "other", with what is still there.
+    if (found == family.series.end()) return;
+    const auto own = found->second.cells.find(&role);
+    if (own == found->second.cells.end()) return;
+    own->second->store(0, std::memory_order_relaxed);  // as Counter::add
+    role.free_.push_back(own->second);
+    found->second.cells.erase(own);
+    if (!found->second.cells.empty()) return;
+    family.text_bytes -= text_bytes_of(family, values);
+    family.series.erase(found);
 }
 
 void Metrics::gauge_callback(Metric metric, std::function<double()> read) {

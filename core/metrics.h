@@ -115,6 +115,9 @@ public:
     Histogram histogram(Metric metric, LabelValues labels = {}) {
         return Histogram(cells(metric, labels, Histogram::kCells));
     }
+    // What these labels stand for is gone: the counter or gauge is no longer exported, and its cell
+    // may become another's. Whoever has it lets go of it first.
+    void forget(Metric metric, LabelValues labels);
 
 private:
     friend class Metrics;
@@ -130,6 +133,7 @@ private:
     Metrics& metrics_;
     std::deque<std::unique_ptr<Slab>> slabs_;
     std::size_t used_ = kSlabCells;
+    std::vector<MetricCell*> free_;  // single ones that were forgotten
 };
 
 class Metrics {
@@ -181,6 +185,8 @@ private:
 
     MetricCell* resolve(MetricsRole& role, Metric metric, LabelValues labels,
                         std::size_t cell_count);
+    void forget(MetricsRole& role, Metric metric, LabelValues labels);
+    static std::size_t text_bytes_of(const Family& family, const std::vector<std::string>& labels);
     bool has_room(Family& family, const std::vector<std::string>& labels) const;
     static void export_family(std::string& out, const Family& family);
     static void add_cells(const Series& series, HistogramCells& sums);

@@ -88,11 +88,7 @@ void LinkAgent::forget(std::uint32_t number) {
     const auto at = runs_.find(number);
     if (at == runs_.end()) return;
     fail_all(at->second, "the link was removed");
-    // Its figures stand until the next start: nobody is to be told that it is down.
-    if (at->second.figures.taken) {
-        at->second.figures.lag.set(0);
-        at->second.figures.up.set(1);
-    }
+    forget_figures(at->second);
     auto result = new_result(at->second);
     erase_link_state(result->rows, at->second.state);
     outbox_[result->shard.value].push_back(std::move(result));

@@ -159,6 +159,7 @@ private:
     void show(bool now);
     LinkStatus status_of(const LinkRun& run) const;
     void tell_figures(LinkRun& run, const LinkStatus& status);
+    void forget_figures(LinkRun& run);
     std::size_t work_at_trials();
     bool trial_over(Trial& trial, LinkTest& out);
 

@@ -3,10 +3,22 @@
 #include "runtime/links/link_agent.h"
 
 #include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
 #include <utility>
 
 namespace millrace::runtime {
 namespace {
+
+constexpr std::array<std::pair<std::string_view, core::Counter LinkRun::Figures::*>, 7> kOutcomes =
+    {{{"taken", &LinkRun::Figures::taken},
+      {"duplicate", &LinkRun::Figures::duplicates},
+      {"rejected", &LinkRun::Figures::rejected},
+      {"left_out", &LinkRun::Figures::left_out},
+      {"missed", &LinkRun::Figures::missed},
+      {"sent", &LinkRun::Figures::sent},
+      {"failed", &LinkRun::Figures::failed}}};
 
 void count_up_to(const core::Counter& counter, std::uint64_t& told, std::uint64_t now) {
     if (now > told) counter.add(now - told);
@@ -69,21 +81,25 @@ LinkStatus LinkAgent::status_of(const LinkRun& run) const {
     return out;
 }
 
+// Whoever watches them is not told that a link is down which is not there.
+void LinkAgent::forget_figures(LinkRun& run) {
+    if (!run.figures.taken) return;
+    run.figures = {};
+    const std::string tenant(tenant_name(run.link->tenant));
+    for (const auto& [outcome, counter] : kOutcomes)
+        role_.forget(core::Metric::kLinkEntries, {tenant, run.link->id, outcome});
+    role_.forget(core::Metric::kLinkLag, {tenant, run.link->id});
+    role_.forget(core::Metric::kLinkUp, {tenant, run.link->id});
+}
+
 // Counters begin with the process; what is kept of before is not counted again.
 void LinkAgent::tell_figures(LinkRun& run, const LinkStatus& status) {
     LinkRun::Figures& figures = run.figures;
     if (!figures.taken) {
-        const auto counter = [&](std::string_view outcome) {
-            return role_.counter(core::Metric::kLinkEntries,
-                                 {tenant_name(run.link->tenant), run.link->id, outcome});
-        };
-        figures.taken = counter("taken");
-        figures.duplicates = counter("duplicate");
-        figures.rejected = counter("rejected");
-        figures.left_out = counter("left_out");
-        figures.missed = counter("missed");
-        figures.sent = counter("sent");
-        figures.failed = counter("failed");
+        for (const auto& [outcome, counter] : kOutcomes) {
+            figures.*counter = role_.counter(
+                core::Metric::kLinkEntries, {tenant_name(run.link->tenant), run.link->id, outcome});
+        }
         const core::LabelValues of = {tenant_name(run.link->tenant), run.link->id};
         figures.lag = role_.gauge(core::Metric::kLinkLag, of);
         figures.up = role_.gauge(core::Metric::kLinkUp, of);

@@ -98,6 +98,25 @@ TEST(Metrics, ThePageStaysBelowAMegabyte) {
     EXPECT_EQ(metrics.sum(Metric::kEventsReceived), 6000);
 }
 
+TEST(Metrics, WhatIsForgottenIsNotExportedAndMakesRoom) {
+    Metrics metrics({.series_max = 2});
+    MetricsRole& one = metrics.role();
+    MetricsRole& two = metrics.role();
+    one.gauge(Metric::kLinkUp, {"t", "a"}).set(1);
+    one.gauge(Metric::kLinkUp, {"t", "b"}).set(1);
+    two.gauge(Metric::kLinkUp, {"t", "b"}).set(1);
+    one.forget(Metric::kLinkUp, {"t", "a"});
+    one.forget(Metric::kLinkUp, {"t", "b"});  // the other role has it still
+    one.forget(Metric::kLinkUp, {"t", "never"});
+    std::string text = exported(metrics);
+    EXPECT_EQ(text.find("link=\"a\""), std::string::npos) << text;
+    EXPECT_TRUE(has_line(text, "millrace_link_up{tenant=\"t\",link=\"b\"} 1")) << text;
+    // What comes anew begins at nought, and is itself.
+    one.gauge(Metric::kLinkUp, {"t", "c"});
+    text = exported(metrics);
+    EXPECT_TRUE(has_line(text, "millrace_link_up{tenant=\"t\",link=\"c\"} 0")) << text;
+}
+
 TEST(Metrics, EscapesLabelValues) {
     Metrics metrics;
     metrics.role().counter(Metric::kEventsReceived, {"a\"b\\c\nd"}).add();

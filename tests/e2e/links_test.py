@@ -136,6 +136,19 @@ class Files(LinkCase):
         event = self.server.all_events(pattern)[0]
         self.assertEqual(event["source"], {"type": "integration", "id": id})
 
+    def test_figures_of_a_link_go_with_it(self):
+        page = lambda: self.server.get("/metrics").body.decode()
+        path, id = self.source("counted")
+        self.append(path, self.envelope(self.unique("file.m"), 0))
+        harness.wait_until("figures", lambda: self.server.metric("millrace_link_entries_total", link=id, outcome="taken") == 1)
+        self.assertIn(f'millrace_link_up{{tenant="default",link="{id}"}}', page())
+        self.assertEqual(self.server.request("DELETE", "/v2/links/" + id).status, 200)
+        harness.wait_until("no figures", lambda: f'link="{id}"' not in page())
+        # One of that name begins anew.
+        again = self.create(id=id, direction="in", type="file", config={"path": path + ".other"})
+        harness.wait_until("figures", lambda: f'millrace_link_up{{tenant="default",link="{again}"}}' in page())
+        self.assertEqual(self.server.metric("millrace_link_entries_total", link=id, outcome="taken"), 0)
+
     def test_payloads_and_texts(self):
         pattern = self.unique("file.b")
         path, _ = self.source("payloads", format="payload", pattern=pattern)
