@@ -6,6 +6,7 @@
 #include "runtime/event/trace_context.h"
 #include "runtime/links/closing_thread.h"
 #include "runtime/links/file_access.h"
+#include "runtime/links/peer_socket.h"
 
 #include <algorithm>
 #include <array>
@@ -259,7 +260,7 @@ amqp_socket_t* AmqpConnection::make_socket() {
 }
 
 bool AmqpConnection::connect() {
-    const std::string peer = config_.host + ":" + std::to_string(config_.port);
+    const std::string peer = peer_text(config_.host, config_.port);
     auto address = courier::resolve_host(rules_, config_.host);
     if (!address) return fail("connect to " + peer + " failed: " + address.error().message);
     amqp_socket_t* const socket = make_socket();

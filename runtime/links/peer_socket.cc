@@ -33,11 +33,16 @@ socklen_t fill_address(const std::string& text, std::int64_t port, sockaddr_stor
 
 }  // namespace
 
+std::string peer_text(const std::string& host, std::int64_t port) {
+    const bool brackets = host.find(':') != std::string::npos;
+    return (brackets ? "[" + host + "]:" : host + ":") + std::to_string(port);
+}
+
 PeerSocket::PeerSocket(const core::Clock& clock, const courier::AddressRules& rules,
                        const std::string& host, std::int64_t port, const PeerTls& tls)
     : clock_(clock),
       host_(host),
-      peer_(host + ":" + std::to_string(port)),
+      peer_(peer_text(host, port)),
       give_up_ns_(clock.monotonic_ns() + kConnectNs) {
     connect(rules, host, port);
     if (error_.empty()) begin_tls(tls);

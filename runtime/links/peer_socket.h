@@ -28,6 +28,9 @@ struct PeerTls {
     std::string authorities{};  // who is trusted, PEM; empty: whom this machine trusts
 };
 
+// As people write it: host:port, [2001:db8::1]:port.
+std::string peer_text(const std::string& host, std::int64_t port);
+
 class PeerSocket {
 public:
     static constexpr std::int64_t kConnectNs = 5'000'000'000;

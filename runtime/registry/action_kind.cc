@@ -17,7 +17,7 @@ namespace {
 using core::JsonObject;
 using core::Presence;
 
-constexpr std::array<std::string_view, 1> kActionReplacedWhole = {"executor"};
+constexpr std::array<std::string_view, 1> kActionReplacedWhole = {"executor.body"};
 constexpr std::string_view kActionMethods[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
 // What sdk.NAME is already.
 constexpr std::string_view kTaken[] = {"actions", "cache", "crypto", "db",      "events", "http",

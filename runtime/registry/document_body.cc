@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 #include <vector>
 
 namespace millrace::runtime {
@@ -25,10 +26,47 @@ std::string text_of(core::JsonElement element) {
     return out;
 }
 
-void append_member(std::string& object, std::string_view name, std::string_view value) {
-    if (!object.empty()) object += ',';
-    core::append_json_string(object, name);
-    object.append(":").append(value);
+bool is_whole(std::string_view path, std::span<const std::string_view> whole) {
+    return std::find(whole.begin(), whole.end(), path) != whole.end();
+}
+
+// RFC 7386, but for what is taken as it is given. `path`: where `patch` stands.
+// NOLINTNEXTLINE(misc-no-recursion): bounded by the documents' depth
+void append_merged(std::string& out, const core::JsonElement* there, core::JsonElement patch,
+                   std::string& path, std::span<const std::string_view> whole) {
+    core::JsonMembers changes, base;
+    if (is_whole(path, whole) || !patch.get(changes)) return core::append_json(out, patch);
+    const bool has_base = there && there->get(base);
+    bool first = true;
+    const auto put = [&](const core::JsonMember& member, const core::JsonElement* below,
+                         const core::JsonElement& value) {
+        if (!std::exchange(first, false)) out += ',';
+        out.append(member.raw_key) += ':';
+        const std::size_t bytes = path.size();
+        if (bytes > 0) path += '.';
+        path += member.key;
+        append_merged(out, below, value, path, whole);
+        path.resize(bytes);
+    };
+    out += '{';
+    if (has_base) {
+        for (const core::JsonMember member : base) {
+            core::JsonElement change;
+            if (changes.find(member.key, change)) {
+                if (!change.is_null()) put(member, &member.value, change);
+                continue;
+            }
+            if (!std::exchange(first, false)) out += ',';
+            out.append(member.raw_key) += ':';
+            core::append_json(out, member.value);
+        }
+    }
+    for (const core::JsonMember member : changes) {
+        core::JsonElement ignored;
+        if (!member.value.is_null() && !(has_base && base.find(member.key, ignored)))
+            put(member, nullptr, member.value);
+    }
+    out += '}';
 }
 
 using MemberPath = std::vector<std::string>;  // the names down to it
@@ -76,7 +114,12 @@ core::Result<std::vector<MemberPath>> absent_nulls(std::string_view shown, std::
     find_absent_nulls(has_base ? &base : nullptr, changes, path, out);
     // What is taken as it is given keeps its nulls.
     std::erase_if(out, [whole](const MemberPath& one) {
-        return one.size() > 1 && std::find(whole.begin(), whole.end(), one[0]) != whole.end();
+        std::string above;
+        for (std::size_t i = 0; i + 1 < one.size(); ++i) {
+            above += (i == 0 ? "" : ".") + one[i];
+            if (is_whole(above, whole)) return true;
+        }
+        return false;
     });
     return out;
 }
@@ -159,20 +202,12 @@ core::Result<std::string> merge_document(std::string_view shown, std::string_vie
         return core::fail(core::ErrorCode::kValidation,
                           "body must be a JSON object, not " + std::string(json_type_text(*root)));
     }
-    std::string rest, replaced, erased;
-    for (const core::JsonMember member : members) {
-        if (std::find(whole.begin(), whole.end(), member.key) == whole.end()) {
-            append_member(rest, member.key, text_of(member.value));
-            continue;
-        }
-        append_member(erased, member.key, "null");
-        if (!member.value.is_null()) append_member(replaced, member.key, text_of(member.value));
-    }
-    auto base = core::json_merge_patch(shown, "{" + erased + "}");
-    if (!base) return base;
-    auto merged = core::json_merge_patch(*base, "{" + rest + "}");
-    if (merged && !replaced.empty()) merged->insert(1, *merged == "{}" ? replaced : replaced + ",");
-    return merged;
+    core::JsonDocument shown_document;
+    auto base = shown_document.parse(shown, "document");
+    if (!base) return core::fail(std::move(base.error()));
+    std::string out, path;
+    append_merged(out, &*base, *root, path, whole);
+    return out;
 }
 
 core::Status refuse_absent_nulls(std::string_view shown, std::string_view patch,

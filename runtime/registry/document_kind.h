@@ -76,7 +76,8 @@ struct DocumentKind {
     // What of a tenant's quotas bounds how many it may have.
     std::optional<identity::Quota> quota = std::nullopt;
     MadeId made_id = MadeId::kRandom;
-    // Members that a merge patch replaces as they are given, not member by member.
+    // Members ("config.filter": one below another) that a merge patch replaces as they are given,
+    // not member by member: where null is a value, or an old part beside a new one makes no sense.
     std::span<const std::string_view> replaced_whole = {};
 
     // Lays a body (a client's, or a row's) over `out`: members that it leaves out keep what `out`

@@ -21,7 +21,6 @@ constexpr std::array<std::pair<std::string_view, EndpointAuth>, 3> kAuths = {
      {"optional", EndpointAuth::kOptional},
      {"none", EndpointAuth::kNone}}};
 constexpr std::string_view kEndpointMethods[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
-constexpr std::array<std::string_view, 1> kEndpointReplacedWhole = {"cors"};
 
 // Calls visit(segment) for each; an empty route has none.
 template <typename Visit>
@@ -155,7 +154,6 @@ constexpr DocumentKind<Endpoint> kEndpointKind = {
     .name = "endpoint",
     .id_prefix = "ep_",
     .documents_max = kEndpointsMax,
-    .replaced_whole = kEndpointReplacedWhole,
     .read = read,
     .show = show,
     .references = references,

@@ -79,6 +79,7 @@ struct LinkConfig {
     LinkFormat format = LinkFormat::kEnvelope;
     // Of a source's events, in all formats but kEnvelope; a stream: which events it sends.
     std::string pattern;
+    std::string choice;  // a stream: its pattern as it was said, a text or {"type","value"}; JSON
     std::string filter;  // a stream: likewise, as a subscription's `filters` or `filter`; JSON
 };
 

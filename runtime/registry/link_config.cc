@@ -1,11 +1,14 @@
 #include "runtime/registry/link_config.h"
 
 #include "io/tls/client_tls.h"
+#include "runtime/registry/document_body.h"
 #include "runtime/registry/executor_body.h"
 
 #include <algorithm>
 #include <array>
 #include <charconv>
+
+#include <arpa/inet.h>
 
 namespace millrace::runtime {
 namespace {
@@ -33,14 +36,36 @@ bool is_kafka_broker(std::string_view text) {
            number <= 65'535;
 }
 
-bool are_kafka_brokers(std::string_view text) {
+// Empty: they are; else what is wrong with them.
+std::string wrong_kafka_brokers(std::string_view text) {
     for (std::size_t count = 1; count <= kKafkaBrokersMax; ++count) {
         const std::size_t comma = text.find(',');
-        if (!is_kafka_broker(text.substr(0, comma))) return false;
-        if (comma == std::string_view::npos) return true;
+        const std::string_view one = text.substr(0, comma);
+        // What is called a user may have a password beside it.
+        const bool tells = one.find('@') == std::string_view::npos;
+        if (!is_kafka_broker(one))
+            return (tells ? "has \"" + std::string(one.substr(0, 64)) + "\""
+                          : std::string("names a user")) +
+                   "; expected host:port with commas between them, without a scheme and blanks, "
+                   "an IPv6 address in brackets: [::1]:9092";
+        if (comma == std::string_view::npos) return {};
         text.remove_prefix(comma + 1);
     }
-    return false;
+    return "names more than " + std::to_string(kKafkaBrokersMax) + " brokers";
+}
+
+bool is_ipv6_address(const std::string& text) {
+    in6_addr address{};
+    return ::inet_pton(AF_INET6, text.c_str(), &address) == 1;
+}
+
+// Rows are not held against this: what was taken once stays readable.
+std::string wrong_host(const std::string& host) {
+    constexpr std::string_view kExpected =
+        "; expected the name of a host or its address alone: peer.example, 10.0.0.1 or ::1";
+    if (host.find(':') == std::string::npos || is_ipv6_address(host)) return {};
+    return "is \"" + host.substr(0, 64) + "\", with a port" + std::string(kExpected) +
+           "; the port stands in \"port\"";
 }
 
 bool is_link_host(std::string_view text) {
@@ -59,6 +84,20 @@ bool is_kafka_topic(std::string_view text) {
 
 }  // namespace
 
+core::Status check_link_words(const LinkConfig& config) {
+    const auto refuse = [](std::string_view member, const std::string& why) {
+        return core::fail(core::Error(core::ErrorCode::kValidation, std::string(member) + " " + why)
+                              .in(std::string(member)));
+    };
+    if (const std::string why = wrong_host(config.host); !why.empty())
+        return refuse("config.host", why);
+    if (config.connection.empty() || is_resource_id(config.connection)) return {};
+    return refuse(
+        "config.connection",
+        "is no name; expected NAME, where the secret db.NAME holds the conninfo "
+        "(millrace secret set db.NAME): what stands here is shown to whoever reads links");
+}
+
 void read_link_secret(JsonObject& in, std::string_view name, std::string& out) {
     if (!in.text(name, out, {.bytes_max = kLinkTextBytesMax})) return;
     auto filled = fill_secrets(out, [](std::string_view) { return core::Result<std::string>(""); });
@@ -70,8 +109,21 @@ void read_link_secret(JsonObject& in, std::string_view name, std::string& out) {
 
 void read_link_host(JsonObject& in, LinkConfig& out) {
     in.text("host", out.host, {.presence = Presence::kRequired, .bytes_min = 1, .bytes_max = 255});
+    // As URLs have it.
+    if (out.host.starts_with('[') && out.host.ends_with(']')) {
+        std::string bare = out.host.substr(1, out.host.size() - 2);
+        if (is_ipv6_address(bare)) out.host = std::move(bare);
+    }
+    // Not the text of an URL: a password may stand in it.
+    if (in.ok() && out.host.find("://") != std::string::npos)
+        in.refuse("host",
+                  "is a URL; expected the name of a host or its address alone: peer.example, "
+                  "10.0.0.1 or ::1; the port stands in \"port\", \"user\", \"password\" and "
+                  "\"tls\" beside it");
     if (in.ok() && !is_link_host(out.host))
-        in.refuse("host", "is no name of a host and no address (an IPv6 one has no brackets here)");
+        in.refuse("host",
+                  "is no name of a host and no address: no blanks, slashes, @ and brackets; "
+                  "expected something like peer.example, 10.0.0.1 or ::1");
     in.integer("port", out.port, 1, 65'535);
     read_link_secret(in, "user", out.user);
     read_link_secret(in, "password", out.password);
@@ -111,8 +163,10 @@ bool fill_pattern_place(std::string& sample) {
 void read_kafka_config(JsonObject& in, LinkConfig& out) {
     in.text("brokers", out.brokers,
             {.presence = Presence::kRequired, .bytes_min = 1, .bytes_max = kLinkTextBytesMax});
-    if (in.ok() && !are_kafka_brokers(out.brokers))
-        in.refuse("brokers", "is no list of host:port with commas between them (32 at most)");
+    if (in.ok()) {
+        if (const std::string why = wrong_kafka_brokers(out.brokers); !why.empty())
+            in.refuse("brokers", why);
+    }
     in.text("topic", out.subject,
             {.presence = Presence::kRequired, .bytes_min = 1, .bytes_max = kKafkaTopicBytesMax});
     if (in.ok() && !is_kafka_topic(out.subject))

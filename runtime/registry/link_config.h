@@ -14,6 +14,8 @@ namespace millrace::runtime {
 
 inline constexpr std::size_t kKafkaTopicBytesMax = 249;  // as Kafka has it
 
+// What a change of a link is held against, and its row is not.
+core::Status check_link_words(const LinkConfig& config);
 // Texts that go to a peer as they are; but for the user, {{secrets.NAME}} and nothing beside it.
 void read_link_secret(core::JsonObject& in, std::string_view name, std::string& out);
 void read_link_host(core::JsonObject& in, LinkConfig& out);

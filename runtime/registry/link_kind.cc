@@ -3,6 +3,7 @@
 #include "core/limits.h"
 #include "io/mqtt_codec.h"
 #include "io/nats_codec.h"
+#include "runtime/event/own_events.h"
 #include "runtime/registry/document_body.h"
 #include "runtime/registry/document_kinds.h"
 #include "runtime/registry/executor_body.h"
@@ -36,7 +37,7 @@ constexpr std::array<std::pair<std::string_view, LinkFormat>, 4> kLinkFormats = 
      {"payload", LinkFormat::kPayload},
      {"text", LinkFormat::kText},
      {"fields", LinkFormat::kFields}}};
-constexpr std::array<std::string_view, 1> kLinkReplacedWhole = {"config"};
+constexpr std::array<std::string_view, 2> kLinkReplacedWhole = {"config.filter", "config.pattern"};
 
 template <typename Enum, std::size_t N>
 std::string_view link_word(const std::array<std::pair<std::string_view, Enum>, N>& choices,
@@ -142,10 +143,24 @@ void read_source_config(JsonObject& in, const Link& link, LinkConfig& out) {
         in.refuse("pattern", "is what each envelope says itself");
     if (out.format != LinkFormat::kEnvelope && out.pattern.empty())
         in.refuse("pattern", "is required: the pattern of the link's events");
-    if (out.pattern.starts_with("system.")) in.refuse("pattern", "begins with system.");
+    if (is_own_event(out.pattern)) in.refuse("pattern", kOwnEventsText);
     if (link.type != LinkType::kNats && link.type != LinkType::kMqtt &&
         link.type != LinkType::kAmqp && out.pattern.find(kLinkSubjectPlace) != std::string::npos)
         in.refuse("pattern", "has {subject}, which only messages of nats, mqtt and amqp have");
+}
+
+// As a subscription has it: a text, or an object that says what it is.
+void read_stream_pattern(JsonObject& in, LinkConfig& out) {
+    const auto given = in.any("pattern");
+    if (const auto inner = given && given->is_object() ? in.object("pattern") : std::nullopt) {
+        JsonObject members = *inner;
+        members.text("value", out.pattern, {.bytes_max = core::kPatternBytesMax});
+        in.join(members);
+        core::append_json(out.choice, *given);
+        return;
+    }
+    in.text("pattern", out.pattern, {.bytes_min = 1, .bytes_max = core::kPatternBytesMax});
+    core::append_json_string(out.choice, out.pattern);
 }
 
 // What of the log a stream sends: as a subscription says it.
@@ -154,7 +169,7 @@ void read_stream_config(JsonObject& in, LinkConfig& out) {
     if (in.text("from", out.from, {.bytes_max = 16}) && out.from != "start" && out.from != "end")
         in.refuse("from", "is \"" + out.from + "\"; expected start or end");
     out.pattern = "*";
-    in.text("pattern", out.pattern, {.bytes_min = 1, .bytes_max = core::kPatternBytesMax});
+    read_stream_pattern(in, out);
     if (const auto filter = in.any("filter"); filter && !filter->is_null())
         core::append_json(out.filter, *filter);
     if (!in.ok()) return;
@@ -241,7 +256,7 @@ void append_link_config(core::JsonWriter& json, const Link& link) {
         if (!config.pattern.empty()) json.field("pattern", config.pattern);
     }
     if (is_stream(link)) {
-        json.field("from", config.from).field("pattern", config.pattern);
+        json.field("from", config.from).raw_field("pattern", config.choice);
         if (!config.filter.empty()) json.raw_field("filter", config.filter);
     }
     json.end_object();
@@ -273,6 +288,7 @@ bool reads_the_same(const Link& one, const Link& other) {
 }
 
 core::Status settle_link(const Link* old, const ChangeContext& context, Link& next) {
+    if (auto good = check_link_words(next.config); !good) return good;
     if (!old) {
         if (is_stream(next) && next.config.from == "end") next.begin = context.log_ends;
         return {};
@@ -366,8 +382,8 @@ std::string_view link_direction_text(LinkDirection direction) {
 }
 
 core::Result<matcher::SubscriptionSpec> link_choice(const LinkConfig& config) {
-    std::string pattern;
-    core::append_json_string(pattern, config.pattern);
+    std::string pattern = config.choice;
+    if (pattern.empty()) core::append_json_string(pattern, config.pattern);
     const bool text = config.filter.starts_with('"');
     return matcher::parse_subscription({.pattern = pattern,
                                         .filters = text ? std::string_view() : config.filter,

@@ -17,8 +17,8 @@ namespace {
 
 using core::JsonObject;
 
-// A patch gives the whole of these.
-constexpr std::array<std::string_view, 2> kScheduleReplacedWhole = {"event", "executor"};
+// Data, in which null is a value.
+constexpr std::array<std::string_view, 1> kScheduleReplacedWhole = {"event"};
 
 core::Status invalid(std::string_view member, std::string_view what) {
     return core::fail(

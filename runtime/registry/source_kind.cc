@@ -2,6 +2,7 @@
 #include "core/duration.h"
 #include "core/json_reader.h"
 #include "core/timestamp.h"
+#include "runtime/event/own_events.h"
 #include "runtime/registry/document_body.h"
 #include "runtime/registry/document_kinds.h"
 #include "runtime/registry/source.h"
@@ -18,7 +19,6 @@ using core::Presence;
 using inbound::Scheme;
 
 constexpr std::string_view kMask = "****";
-constexpr std::array<std::string_view, 1> kSourceReplacedWhole = {"hmac"};
 
 // A secret as it was shown stands for the one that is held: a source that was read, changed and
 // sent back keeps it.
@@ -99,7 +99,8 @@ void read_hmac(JsonObject& in, Source& out) {
 
 void read_pattern(JsonObject& in, Source& out) {
     if (!in.text("pattern", out.pattern, {.bytes_max = core::kPatternBytesMax})) return;
-    if (out.pattern.starts_with("system.") || out.pattern.starts_with("{"))
+    if (is_own_event(out.pattern)) in.refuse("pattern", kOwnEventsText);
+    if (out.pattern.starts_with("{"))
         in.refuse("pattern", "begins with \"" + out.pattern.substr(0, 7) +
                                  "\"; give it a beginning of its own, as billing.{kind}");
 }
@@ -198,7 +199,6 @@ constexpr DocumentKind<Source> kSourceKind = {
     .id_prefix = "src_",
     .documents_max = kSourcesMax,  // as it is shown: secrets masked
     .made_id = MadeId::kName,
-    .replaced_whole = kSourceReplacedWhole,
     .read = read,
     .show = show,
     .carry =

@@ -325,7 +325,9 @@ class Rights(KeyedCase):
         made = ask("POST", "/v2/links", stream(pattern=room + ".paid"))
         self.assertEqual(made.status, 201, made)
         path = "/v2/links/" + made.json()["id"]
-        self.assert_error(ask("PATCH", path, {"config": stream()["config"]}), 403, "FORBIDDEN")
+        for wider in (None, "*", {"type": "prefix", "value": room}, {"type": "regex", "value": room}):
+            self.assert_error(ask("PATCH", path, {"config": {"pattern": wider}}), 403, "FORBIDDEN", "config.pattern")
+        self.assertEqual(ask("PATCH", path, {"config": {"pattern": {"type": "prefix", "value": room + ".paid"}}}).status, 200)
         self.assertEqual(self.server.request("DELETE", path).status, 200)
         # With an edge's token anything can be sent.
         self.assert_error(ask("POST", "/v2/edges", {"node": self.unique("edge")}), 403, "FORBIDDEN", "node")

@@ -226,6 +226,109 @@ TEST_F(LinkKindTest, AStreamSaysWhatItSendsAndFromWhere) {
     EXPECT_FALSE(check_link_place(*table().find(kTenant, "s"), "5-0"));
 }
 
+TEST_F(LinkKindTest, AStreamChoosesByPatternsAsSubscriptionsDo) {
+    const auto of = [](const std::string& pattern) {
+        return R"({"id":"s","direction":"out","type":"redis","mode":"stream","config":{"host":"h","stream":"s","pattern":)" +
+               pattern + "}}";
+    };
+    for (const std::string pattern :
+         {R"("order.paid")", R"("order.*")", R"("*.paid")", R"("*")", R"("a>b")",
+          R"({"type":"exact","value":"a*b"})", R"({"type":"prefix","value":"order."})",
+          R"({"type":"regex","value":"^order\\.(paid|sent)$"})"}) {
+        const LinkRef link = create(of(pattern));
+        ASSERT_NE(link, nullptr) << pattern;
+        const auto own = link_choice(link->config);
+        const auto theirs = matcher::parse_subscription(
+            {.pattern = pattern, .filters = {}, .filter = {}, .form = {}, .priority = {}});
+        ASSERT_TRUE(own && theirs) << pattern;
+        EXPECT_EQ(own->pattern.kind, theirs->pattern.kind) << pattern;
+        EXPECT_EQ(own->pattern.value, theirs->pattern.value) << pattern;
+        const std::string shown = document_kind<Link>().show(*link);
+        EXPECT_NE(shown.find(R"("pattern":)" + pattern), std::string::npos) << shown;
+        open();
+        EXPECT_EQ(document_kind<Link>().show(*table().find(kTenant, "s")), shown);
+        // A patch gives the whole of it.
+        EXPECT_TRUE(table().patch({.tenant = kTenant}, "s", R"({"config":{"pattern":"x.*"}})"));
+        ASSERT_TRUE(table().remove({.tenant = kTenant}, "s"));
+    }
+    for (const std::string bad : {R"({"type":"prefix"})", R"({"type":"glob","value":"a"})",
+                                  R"({"type":"regex","value":"("})", "7", R"("")"})
+        EXPECT_EQ(refused(of(bad)).field.substr(0, 14), "config.pattern") << bad;
+}
+
+TEST_F(LinkKindTest, APatchOfAConfigIsAMergePatch) {
+    create(R"({"id":"r","direction":"in","type":"redis","config":{"host":"h","port":1,"user":"u",)"
+           R"("password":"{{secrets.pw}}","stream":"s","format":"payload","pattern":"p"}})");
+    const auto patch = [&](const char* id, const char* body) {
+        auto made = table().patch({.tenant = kTenant}, id, body);
+        return made ? document_kind<Link>().show(*made->after) : made.error().message;
+    };
+    const std::string one = patch("r", R"({"config":{"pattern":"q"}})");
+    EXPECT_NE(one.find(R"("password":"{{secrets.pw}}")"), std::string::npos) << one;
+    EXPECT_NE(one.find(R"("port":1)"), std::string::npos) << one;
+    EXPECT_NE(one.find(R"("pattern":"q")"), std::string::npos) << one;
+    EXPECT_EQ(table().find(kTenant, "r")->config.password, "{{secrets.pw}}");
+    const std::string less = patch("r", R"({"config":{"user":null,"password":null}})");
+    EXPECT_EQ(less.find("secrets.pw"), std::string::npos) << less;
+    EXPECT_EQ(patch("r", R"({"config":{"host":null}})"), "config.host is required");
+    EXPECT_EQ(patch("r", R"({"config":{"hots":null}})"), "config.hots is not a known member");
+    EXPECT_EQ(patch("r", R"({"config":{"hots":"i"}})"), "config.hots is not a known member");
+    // What PUT refuses a patch does, and the other way round.
+    for (
+        const char* config :
+        {R"({"config":{"host":"h","port":1,"stream":"t","format":"payload","pattern":"q"}})",
+         R"({"config":{"host":"redis://h","port":1,"stream":"s","format":"payload","pattern":"q"}})",
+         R"({"config":{"host":"h","port":1,"stream":"s","format":"payload","pattern":"system.q"}})"}) {
+        const auto put = table().put({.tenant = kTenant}, "r", config);
+        const auto patched = table().patch({.tenant = kTenant}, "r", config);
+        ASSERT_FALSE(put || patched) << config;
+        EXPECT_EQ(put.error().message, patched.error().message);
+    }
+    create(
+        R"({"id":"t","direction":"out","type":"redis","mode":"stream","config":{"host":"h","stream":"s","filter":{"payload.n":5}}})");
+    const std::string other = patch("t", R"({"config":{"filter":{"payload.m":null}}})");
+    EXPECT_NE(other.find(R"("filter":{"payload.m":null})"), std::string::npos) << other;
+    EXPECT_NE(other.find(R"("host":"h")"), std::string::npos) << other;
+}
+
+TEST_F(LinkKindTest, AHostIsANameOrAnAddressAndWhatElseIsSaidInWords) {
+    const auto of = [](const std::string& type, const std::string& host) {
+        const std::string rest = type == "redis"  ? R"(,"stream":"s"})"
+                                 : type == "nats" ? R"(,"subject":"s"})"
+                                 : type == "mqtt" ? R"(,"topic":"s"})"
+                                                  : R"(,"routingKey":"s"})";
+        return R"({"id":"l","direction":"out","type":")" + type + R"(","config":{"host":")" + host +
+               "\"" + rest + "}";
+    };
+    for (const char* type : {"redis", "nats", "mqtt", "amqp"}) {
+        for (const char* host : {"::1", "[::1]", "[2001:db8::1]", "10.0.0.1", "a.example", "a"}) {
+            const LinkRef link = create(of(type, host));
+            ASSERT_NE(link, nullptr) << host;
+            EXPECT_EQ(link->config.host.find_first_of("[]"), std::string::npos) << host;
+            ASSERT_TRUE(table().remove({.tenant = kTenant}, "l"));
+        }
+        for (const auto& [host, word] :
+             std::initializer_list<std::pair<const char*, const char*>>{{"redis://u:hush@h", "URL"},
+                                                                        {"nats://h:4222", "URL"},
+                                                                        {"h:6379", "\"port\""},
+                                                                        {"[::1]:6379", "expected"},
+                                                                        {"a/b", "expected"},
+                                                                        {"[a]", "expected"}}) {
+            const core::Error error = refused(of(type, host));
+            EXPECT_EQ(error.field, "config.host") << host;
+            EXPECT_NE(error.message.find(word), std::string::npos) << error.message;
+            EXPECT_EQ(error.message.find("hush"), std::string::npos) << error.message;
+        }
+    }
+    const core::Error url = refused(
+        R"({"direction":"in","type":"postgres-notify","config":{"connection":"postgres://u:hush@h/d","channel":"c"}})");
+    EXPECT_EQ(url.field, "config.connection");
+    EXPECT_EQ(url.message.find("hush"), std::string::npos) << url.message;
+    const core::Error brokers = refused(
+        R"({"direction":"in","type":"kafka","config":{"brokers":"h:1,kafka://i:2","topic":"t"}})");
+    EXPECT_NE(brokers.message.find("kafka://i:2"), std::string::npos) << brokers.message;
+}
+
 TEST_F(LinkKindTest, ATransformIsAScriptThatIsThere) {
     const std::string body =
         R"({"id":"r","direction":"in","type":"redis","config":{"host":"h","stream":"s"},"transform":"t"})";
@@ -276,7 +379,7 @@ TEST_F(LinkKindTest, BadBodiesNameTheMember) {
             R"({"direction":"in","type":"redis","config":{"host":"h","stream":"s","password":"plain"}})")
             .field,
         "config.password");
-    for (const char* host : {"a b", "redis://h", "[::1]", "u@h", ""})
+    for (const char* host : {"a b", "redis://h", "[::1]:1", "u@h", ""})
         EXPECT_EQ(refused(std::string(R"({"direction":"out","type":"redis","config":{"host":")") +
                           host + R"(","stream":"s"}})")
                       .field,

@@ -64,6 +64,41 @@ TEST_F(TimeKindsTest, SchedulesAreReadAgain) {
     EXPECT_EQ(registry_->table<Schedule>().find(kTenant, "a")->source_id, "x");
 }
 
+TEST_F(TimeKindsTest, PatchesGoIntoWhatHoldsMembers) {
+    const auto patched = [&](auto& table, const char* id, const char* patch) {
+        auto made = table.patch({.tenant = kTenant}, id, patch);
+        return made ? document_kind<std::decay_t<decltype(*made->after)>>().show(*made->after)
+                    : made.error().message;
+    };
+    auto& schedules = registry_->table<Schedule>();
+    ASSERT_TRUE(schedules.create(
+        {.tenant = kTenant},
+        R"({"id":"a","intervalMs":1000,"executor":{"type":"webhook","url":"https://a.example/","timeoutMs":5000}})"));
+    const std::string called = patched(schedules, "a", R"({"executor":{"timeoutMs":6000}})");
+    EXPECT_NE(called.find("https://a.example/"), std::string::npos) << called;
+    EXPECT_NE(called.find(R"("timeoutMs":6000)"), std::string::npos) << called;
+    // An event is data, in which null is a value.
+    ASSERT_TRUE(schedules.create(
+        {.tenant = kTenant},
+        R"({"id":"b","intervalMs":1000,"event":{"pattern":"p","payload":{"a":1}}})"));
+    const std::string sent =
+        patched(schedules, "b", R"({"event":{"pattern":"q","payload":{"b":null}}})");
+    EXPECT_NE(sent.find(R"("payload":{"b":null})"), std::string::npos) << sent;
+    auto& endpoints = registry_->table<Endpoint>();
+    ASSERT_TRUE(endpoints.create(
+        {.tenant = kTenant},
+        R"({"id":"e","code":"e","route":"a","scriptId":"s1","cors":{"origins":["https://a.example"]}})"));
+    EXPECT_NE(patched(endpoints, "e", R"({"cors":{}})").find("https://a.example"),
+              std::string::npos);
+    EXPECT_EQ(patched(endpoints, "e", R"({"cors":null})").find("a.example"), std::string::npos);
+    auto& sources = registry_->table<Source>();
+    ASSERT_TRUE(sources.create(
+        {.tenant = kTenant},
+        R"({"id":"h","scheme":"hmac","secrets":["a-long-secret-of-ours"],"hmac":{"header":"X-Sig","prefix":"v0="}})"));
+    const std::string signs = patched(sources, "h", R"({"hmac":{"header":"X-Other"}})");
+    EXPECT_NE(signs.find(R"("header":"X-Other","prefix":"v0=")"), std::string::npos) << signs;
+}
+
 // In one pass or in full, it is the same schedule.
 TEST_F(TimeKindsTest, RowsOfThisProgramAreReadInOnePass) {
     for (const char* body : {
