@@ -7,6 +7,7 @@
 #include "runtime/api/handlers.h"
 #include "runtime/event/event_source.h"
 #include "runtime/event/misfit.h"
+#include "runtime/event/own_events.h"
 #include "runtime/registry/document_body.h"
 #include "runtime/registry/schema_guard.h"
 #include "store/log/log_reader.h"
@@ -67,6 +68,8 @@ core::Result<std::string> checked_edit(Call& call, const store::DeadLetter& lett
     const auto before = read_edited(original);
     const auto after = read_edited(*merged);
     if (!after) return core::fail(after.error());
+    // Bytes that were no event become one here.
+    if (!before && is_own_event(after->pattern)) return core::fail(own_event_refused());
     // However it was written: with escapes in its names, or twice.
     if (before && *before != *after)
         return core::fail(core::ErrorCode::kValidation,

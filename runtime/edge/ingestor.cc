@@ -7,7 +7,7 @@
 #include "runtime/event/event_defaults.h"
 #include "runtime/event/event_source.h"
 #include "runtime/event/misfit.h"
-#include "runtime/identity/security_events.h"
+#include "runtime/event/own_events.h"
 #include "store/log/event_id.h"
 
 #include <algorithm>
@@ -279,14 +279,9 @@ core::Status Ingestor::check(const IngestRequest& request, const core::Envelope&
     const core::TenantId tenant = request.tenant_of(entry_number(request));
     if (envelope.has(EnvelopeField::kTenantId) && envelope.tenant_id != tenant_name(tenant))
         return core::fail(foreign_tenant(envelope.tenant_id, tenant));
-    // What tells of keys and refusals is told by the server alone, once there are keys; a webhook's
-    // sender, or its transform, has none.
-    if ((request.sender || request.hook) &&
-        envelope.pattern.starts_with(identity::kSecurityPrefix)) {
-        return core::fail(core::Error(core::ErrorCode::kForbidden,
-                                      "pattern: events system.security.* are the server's own")
-                              .in("pattern"));
-    }
+    // What lanes bring has been held against that where it was made.
+    if (request.origin != IngestOrigin::kLane && is_own_event(envelope.pattern))
+        return core::fail(own_event_refused());
     if (request.sender && !request.sender->may_see(envelope.pattern)) {
         return core::fail(core::Error(core::ErrorCode::kForbidden,
                                       "pattern: the key may not send '" +

@@ -6,8 +6,8 @@
 #include "runtime/event/event_source.h"
 #include "runtime/event/json_scan.h"
 #include "runtime/event/misfit.h"
+#include "runtime/event/own_events.h"
 #include "runtime/event/trace_context.h"
-#include "runtime/identity/security_events.h"
 #include "store/log/event_id.h"
 
 #include <algorithm>
@@ -78,9 +78,7 @@ core::Status EdgeEvents::check() {
 core::Status EdgeEvents::make(const EdgeNode& edge, std::uint32_t shard, const BatchEvent& event) {
     envelope_ = {};
     if (auto read = parser_.parse_one(event.text, nullptr, envelope_, nullptr); !read) return read;
-    if (envelope_.pattern.starts_with(identity::kSecurityPrefix))
-        return core::fail(core::ErrorCode::kForbidden,
-                          "pattern: events system.security.* are the server's own");
+    if (is_own_event(envelope_.pattern)) return core::fail(own_event_refused());
     make_id(edge, event);
     const bool new_id = id_ != envelope_.event_id;
     source_id_.assign(edge.id).append("/").append(source_of(envelope_).id);

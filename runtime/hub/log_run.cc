@@ -1,6 +1,7 @@
 #include "runtime/hub/log_run.h"
 
 #include "runtime/event/event_defaults.h"
+#include "runtime/event/own_events.h"
 #include "runtime/event/trace_context.h"
 #include "store/database.h"
 #include "store/log/event_id.h"
@@ -9,14 +10,8 @@
 #include <algorithm>
 
 namespace millrace::runtime::hub {
-namespace {
-
-constexpr std::string_view kOwnPrefix = "system.";
-
-}  // namespace
-
 bool LogRun::crosses(const store::StoredEvent& event, const Part& part) {
-    if (event.tenant.value != 0 || event.pattern.starts_with(kOwnPrefix)) return false;
+    if (event.tenant.value != 0 || is_own_event(event.pattern)) return false;
     if (part.of != Part::Of::kAll) {
         const auto shard = static_cast<std::uint32_t>(event.position.shard.value);
         const bool urgent = part.urgent->is(shard, event.position.offset.value, event.pattern);

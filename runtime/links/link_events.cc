@@ -6,8 +6,8 @@
 #include "core/timestamp.h"
 #include "core/utf8.h"
 #include "runtime/event/misfit.h"
+#include "runtime/event/own_events.h"
 #include "runtime/event/tenant_names.h"
-#include "runtime/identity/security_events.h"
 
 #include <algorithm>
 
@@ -45,9 +45,7 @@ core::Status LinkEvents::check(const Link& link, std::string_view text) {
     if (envelope_.has(core::EnvelopeField::kTenantId) &&
         envelope_.tenant_id != tenant_name(link.tenant))
         return core::fail(foreign_tenant(envelope_.tenant_id, link.tenant));
-    if (envelope_.pattern.starts_with(identity::kSecurityPrefix))
-        return core::fail(core::ErrorCode::kForbidden,
-                          "pattern: events system.security.* are the server's own");
+    if (is_own_event(envelope_.pattern)) return core::fail(own_event_refused());
     return {};
 }
 
@@ -111,20 +109,13 @@ core::Status LinkEvents::make_event(const Link& link, const SourceBatch::Entry& 
         }
         make_wrapped(link, entry);
     }
-    if (auto good = check(link, padded()); !good) return good;
-    // A link's own pattern does not begin so; what a peer calls its subjects may.
-    if (link.config.format != LinkFormat::kEnvelope && envelope_.pattern.starts_with("system."))
-        return core::fail(core::ErrorCode::kForbidden, "pattern: begins with system.");
-    return {};
+    return check(link, padded());
 }
 
 // A script may name any pattern, as a webhook's source may; the server's own are not for it.
 core::Status LinkEvents::take_shaped(const Link& link, const std::string& shaped) {
     text_.assign(shaped);
-    if (auto good = check(link, padded()); !good) return good;
-    if (link.config.format != LinkFormat::kEnvelope && envelope_.pattern.starts_with("system."))
-        return core::fail(core::ErrorCode::kForbidden, "pattern: begins with system.");
-    return {};
+    return check(link, padded());
 }
 
 void LinkEvents::make_letter(const Link& link, const SourceBatch::Entry& entry,

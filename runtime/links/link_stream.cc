@@ -2,6 +2,7 @@
 
 #include "core/json_reader.h"
 #include "core/json_writer.h"
+#include "runtime/event/own_events.h"
 #include "runtime/event/trace_context.h"
 #include "runtime/links/link_text.h"
 #include "store/database.h"
@@ -13,7 +14,6 @@
 namespace millrace::runtime {
 namespace {
 
-constexpr std::string_view kOwnPrefix = "system.";
 // What streams tell of themselves: sent on, it would bring about more of it.
 constexpr std::string_view kLinksPrefix = "system.link.";
 
@@ -91,8 +91,7 @@ std::uint64_t LinkStream::end_of(std::size_t shard) const {
 
 bool LinkStream::wants(const store::StoredEvent& event) {
     if (event.tenant != link_->tenant || event.pattern.starts_with(kLinksPrefix)) return false;
-    if (event.pattern.starts_with(kOwnPrefix) && !link_->config.pattern.starts_with(kOwnPrefix))
-        return false;
+    if (is_own_event(event.pattern) && !is_own_event(link_->config.pattern)) return false;
     return choice_.wants(event);
 }
 

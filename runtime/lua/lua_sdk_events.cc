@@ -4,7 +4,7 @@
 #include "core/json_writer.h"
 #include "core/timestamp.h"
 #include "runtime/delivery/script_emit.h"
-#include "runtime/identity/security_events.h"
+#include "runtime/event/own_events.h"
 #include "runtime/lua/lua_vm_state.h"
 
 #include <cmath>
@@ -204,8 +204,7 @@ int events_emit(lua_State* L) {
     require_permission(vm, L, Permission::kEmit, "emit");
     const std::string_view pattern = check_string(L, 1);
     check_pattern(L, pattern);
-    if (pattern.starts_with(identity::kSecurityPrefix))
-        luaL_error(L, "emit: events system.security.* are the server's own");
+    if (is_own_event(pattern)) luaL_error(L, "emit: pattern %s", kOwnEventsText.data());
     check_budget(vm, L);
     EmittedEvent event;
     event.payload = keep_payload(vm, L);

@@ -6,7 +6,7 @@
 #include "core/json_writer.h"
 #include "core/timestamp.h"
 #include "runtime/event/json_scan.h"
-#include "runtime/identity/security_events.h"
+#include "runtime/event/own_events.h"
 
 #include <xxhash.h>
 
@@ -102,11 +102,7 @@ core::Status check_schedule_event(Schedule& schedule) {
             parser.parse_one(std::string_view(text).substr(0, bytes), nullptr, envelope, nullptr);
         !read)
         return refuse(std::move(read.error()));
-    if (!schedule.from_row && envelope.pattern.starts_with(identity::kSecurityPrefix)) {
-        return refuse(core::Error(core::ErrorCode::kValidation,
-                                  "events system.security.* are the server's own")
-                          .in("pattern"));
-    }
+    if (!schedule.from_row && is_own_event(envelope.pattern)) return refuse(own_event_refused());
     schedule.source_type = envelope.source_type;
     schedule.source_id = envelope.source_id;
     return {};

@@ -203,8 +203,6 @@ class Rights(KeyedCase):
         send = lambda pattern: self.ask(key, "POST", "/v2/events", {"pattern": pattern, "payload": {}})
         self.assertEqual(send(room + ".a").status, 202)
         self.assert_error(send(self.unique()), 403, "FORBIDDEN", "pattern")
-        forged = self.server.post("/v2/events", {"pattern": "system.security.key_created"})
-        self.assert_error(forged, 403, "FORBIDDEN", "pattern")
         hidden = self.server.send_event(self.unique())["eventId"]
         self.assertEqual(self.ask(key, "GET", f"/v2/events/{hidden}").status, 404)
         seen = self.ask(key, "GET", "/v2/events?limit=1000").json()["items"]
@@ -365,7 +363,16 @@ class Rights(KeyedCase):
             self.assertEqual(self.ask(key, "POST", run + "/cancel", {}).status, found, name)
 
     def test_what_is_the_servers_own_nobody_else_says(self):
-        forged = "system.security.key_created"
+        for forged in ("system.security.key_created", "system.dlq.added", "system.maintenance"):
+            self.nobody_says(forged)
+
+    def nobody_says(self, forged):
+        sent = self.server.post("/v2/events", {"pattern": forged, "payload": {"n": "forged"}})
+        self.assert_error(sent, 400, "VALIDATION_ERROR", "server's own")
+        sent = self.server.post("/v2/events", json.dumps({"pattern": forged, "payload": {"n": "forged"}}) + "\n" +
+                                json.dumps({"pattern": self.unique()}), content_type="application/x-ndjson").json()
+        self.assertEqual((sent["accepted"], sent["rejected"][0]["index"], sent["rejected"][0]["error"]["details"]["field"]),
+                         (1, 0, "pattern"), sent)
         emits = self.server.create_script(f"return function() sdk.events.emit('{forged}', {{}}) end")
         run = self.server.post("/v2/script/run", {"scriptId": emits})
         self.assertGreaterEqual(run.status, 400, run)
@@ -376,7 +383,11 @@ class Rights(KeyedCase):
         source = {"id": self.unique("src"), "scheme": "none", "transformScriptId": script}
         self.assertEqual(self.server.post("/v2/sources", source).status, 201)
         sent = self.server.post("/v2/webhooks/" + source["id"], {"n": "forged"})
-        self.assert_error(sent, 403, "FORBIDDEN", "server's own")
+        self.assert_error(sent, 400, "VALIDATION_ERROR", "server's own")
+        for source in ({"id": self.unique("src"), "scheme": "none", "pattern": forged},
+                       {"direction": "in", "type": "nats", "config": {"host": "h", "subject": "s", "format": "text", "pattern": forged}}):
+            path = "/v2/sources" if "scheme" in source else "/v2/links"
+            self.assert_error(self.server.post(path, source), 400, "VALIDATION_ERROR", "server's own")
         found = self.server.items("/v2/events?pattern=" + forged)
         self.assertFalse([event for event in found if event["payload"].get("n")], found)
 

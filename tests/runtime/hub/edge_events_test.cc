@@ -124,6 +124,7 @@ TEST_F(EdgeEventsTest, LineBreaksInsideAreBlanks) {
 TEST_F(EdgeEventsTest, WhatCanBeNoneIsALetterWithItsBytes) {
     for (const std::string text :
          {"", "{", "[]", R"({"payload":{}})", R"({"pattern":"system.security.key.created"})",
+          R"({"pattern":"system.dlq.added"})",
           R"({"pattern":"a","sourc\u0065":{"type":"task","id":"t"}})"}) {
         const std::string line = line_of(text, "ev_1");
         EXPECT_EQ(letters_, 1u) << text;

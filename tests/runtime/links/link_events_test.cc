@@ -192,8 +192,9 @@ TEST_F(LinkEventsTest, OfWhatIsTooLargeForAnEventAllBytesAreKept) {
 }
 
 TEST_F(LinkEventsTest, NobodySpeaksForOthers) {
-    for (const char* text : {R"({"pattern":"a","tenantId":"somebody"})",
-                             R"({"pattern":"system.security.auth_failed"})"}) {
+    for (const char* text :
+         {R"({"pattern":"a","tenantId":"somebody"})",
+          R"({"pattern":"system.security.auth_failed"})", R"({"pattern":"system.dlq.added"})"}) {
         events(text);
         EXPECT_EQ(letters_, 1u) << text;
     }
