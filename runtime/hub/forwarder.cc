@@ -37,8 +37,8 @@ core::Status check_forward_options(ForwardOptions& options) {
         return bad_setting("hub.url", "must be scheme, host and port only: https://hub.example");
     if (!is_edge_node_name(options.node))
         return bad_setting("hub.node",
-                           "must say what this edge is called at its hub: up to 64 letters, digits "
-                           "and - _ .");
+                           std::string("says what this edge is called at its hub, and ") +
+                               std::string(kEdgeNodeNameRule));
     if (const auto first = UrgentEvents::patterns_of(options.first); !first)
         return core::fail(first.error());
     if (!options.token.starts_with(kEdgeTokenPrefix))

@@ -48,5 +48,7 @@ core::Error edge_token_needed();
 // What a node may be called: letters, digits and - _ . only, so that it can stand in a path and
 // before a slash.
 bool is_edge_node_name(std::string_view name);
+inline constexpr std::string_view kEdgeNodeNameRule =
+    "must be 1 to 64 letters, digits and - _ . only, and not . or ..";
 
 }  // namespace millrace::runtime

@@ -20,20 +20,26 @@ std::string_view bytes_of(const core::crypto::Digest& digest) {
     return {reinterpret_cast<const char*>(digest.data()), digest.size()};
 }
 
+// `id` as all documents have it, or `node`: one and the same, by one rule.
+void read_node_name(core::JsonObject& in, std::string& out) {
+    std::string said;
+    for (const std::string_view member : {"id", "node"}) {
+        std::string name;
+        if (!in.text(member, name)) continue;
+        if (!said.empty() && said != name) in.refuse("node", "and id are one and the same");
+        if (!is_edge_node_name(name)) in.refuse(member, kEdgeNodeNameRule);
+        said = std::move(name);
+    }
+    if (!said.empty()) out = std::move(said);
+    if (out.empty()) in.refuse("node", "is required: what the edge is called (hub.node there)");
+}
+
 core::Status read_edge(std::string_view body, EdgeNode& out) {
     core::JsonDocument document;
     auto in = document.parse_object(body);
     if (!in) return core::fail(std::move(in.error()));
-    std::string node;
-    read_document_names(*in, out.id, out.name);
-    if (in->text("node", node, {.bytes_min = 1, .bytes_max = kEdgeNodeBytesMax})) {
-        if (!out.id.empty() && out.id != node) in->refuse("node", "and id are one and the same");
-        out.id = node;
-    }
-    if (in->ok() && !is_edge_node_name(out.id)) {
-        in->refuse("node", out.id.empty() ? "is required: what the edge is called (hub.node there)"
-                                          : "may hold up to 64 letters, digits and - _ . only");
-    }
+    in->text("name", out.name, {.bytes_max = kResourceNameBytesMax});
+    read_node_name(*in, out.id);
     for (const std::string_view made : {"tokenPrefix", "status"}) (void)in->any(made);
     read_over_server_members(*in);
     return in->finish();

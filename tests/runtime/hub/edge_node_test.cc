@@ -123,6 +123,23 @@ TEST(EdgeNode, HasANameThatCanStandInAPath) {
     EXPECT_TRUE(taken(R"({"id":"a.b_c-9"})"));
     EXPECT_TRUE(taken(R"({"id":"a","node":"a"})"));
     EXPECT_FALSE(taken(R"({"id":"a","node":"b"})"));
+    // One rule, whichever of the two says it, and the one that hub.node is held against.
+    const std::string longest(kEdgeNodeBytesMax, 'n');
+    for (const std::string& name : {std::string("a:b"), std::string("a b"), std::string("a@b"),
+                                    std::string(".."), std::string(), longest + "n"}) {
+        std::string words;
+        for (const std::string member : {"id", "node"}) {
+            EdgeNode edge;
+            const auto read = kind().read(R"({")" + member + R"(":")" + name + R"("})", edge);
+            ASSERT_FALSE(read) << name;
+            EXPECT_EQ(read.error().field, member);
+            words += read.error().message.substr(member.size());
+        }
+        const std::string half = words.substr(0, words.size() / 2);
+        EXPECT_EQ(words, half + half);
+        EXPECT_NE(half.find(kEdgeNodeNameRule), std::string::npos) << words;
+    }
+    EXPECT_TRUE(taken(R"({"id":")" + longest + R"("})"));
     EXPECT_FALSE(taken(R"({"name":"a"})"));
     for (const std::string_view bad : {"", ".", "..", "a/b", "a b", "a:b", "\\u00e4"})
         EXPECT_FALSE(taken("{\"node\":\"" + std::string(bad) + "\"}")) << bad;
