@@ -328,6 +328,19 @@ Status check_tls(const TlsConfig& tls) {
     return {};
 }
 
+// Of URLs what stands before their host: a setting may not take it, and is shown all the
+// same. A password may hold what ends a host.
+std::string without_passwords(std::string text) {
+    constexpr std::string_view kMask = "***";
+    for (std::size_t at = text.find("://"); at != std::string::npos; at = text.find("://", at)) {
+        at += 3;
+        const std::size_t end = std::min(text.find_first_of(", ", at), text.size());
+        const std::size_t mark = text.rfind('@', end);
+        if (mark != std::string::npos && mark >= at) text.replace(at, mark - at, kMask);
+    }
+    return text;
+}
+
 }  // namespace
 
 Status check_config(const Config& config) {
@@ -356,7 +369,8 @@ std::string config_value_text(const Config& config, const ConfigKey& key) {
 
 std::string config_shown_text(const Config& config, const ConfigKey& key) {
     std::string text = config_value_text(config, key);
-    return key.secret && !text.empty() ? "(set)" : text;
+    if (key.secret && !text.empty()) return "(set)";
+    return key.type == T::kText || key.type == T::kList ? without_passwords(std::move(text)) : text;
 }
 
 std::string dump_config_toml(const Config& config) {
@@ -374,7 +388,7 @@ std::string dump_config_toml(const Config& config) {
         out +=
             "\n" + std::string(key.name.substr(section.empty() ? 0 : section.size() + 1)) + " = ";
         // What stands there would be taken for the secret when the file is read.
-        const bool hidden = key.secret && !config_value_text(config, key).empty();
+        const bool hidden = config_shown_text(config, key) != config_value_text(config, key);
         const std::string value = hidden ? std::string() : config_shown_text(config, key);
         if (key.type == T::kText || key.type == T::kList || key.type == T::kChoice ||
             key.type == T::kDuration)

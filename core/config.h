@@ -310,7 +310,7 @@ void use_profile(Config& config);
 Status check_config(const Config& config);
 
 std::string config_value_text(const Config& config, const ConfigKey& key);
-// For people and logs: of what is secret, only whether it is set.
+// For people and logs: of what is secret, only whether it is set; of URLs no user and no password.
 std::string config_shown_text(const Config& config, const ConfigKey& key);
 // A complete TOML file with the documentation of each key as comments.
 std::string dump_config_toml(const Config& config);

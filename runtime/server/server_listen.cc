@@ -97,6 +97,7 @@ core::Status ServerParts::listen() {
                              addresses.unix_socket, &Shard::listen_lines);
         if (!ok) return ok;
     }
+    name_telemetry();
     return {};
 }
 

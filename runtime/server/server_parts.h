@@ -130,8 +130,8 @@ public:
     std::size_t shard_count = 1;
     std::size_t lane_count = 1;
     std::optional<DescriptorPlan> descriptors;
-    MemoryPlan memory;          // no limit until the process has been planned
-    api::ConsoleFiles console;  // none: nothing is at /
+    MemoryPlan memory;        // no limit until the process has been planned
+    api::ConsoleSet console;  // none: nothing is at /
     api::ToldSettings settings;
 
     std::unique_ptr<store::Database> database;
@@ -260,6 +260,7 @@ private:
     core::Status build_forwarder();
     core::Status build_orchestrator();
     core::Status build_telemetry();
+    void name_telemetry();
     TraceRule trace_rule() const;
     void stop_telemetry();
     std::unique_ptr<RuleRunner> make_rule_runner();

@@ -37,6 +37,11 @@ core::Status ServerParts::build_telemetry() {
     return {};
 }
 
+// The port that was asked for may have been 0: then several servers of a machine would be one.
+void ServerParts::name_telemetry() {
+    if (exporter) exporter->told_by(host_name() + "/" + addresses.http);
+}
+
 TraceRule ServerParts::trace_rule() const {
     return {.exports = exporter != nullptr, .sample = config.otlp.sample};
 }

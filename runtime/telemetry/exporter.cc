@@ -53,6 +53,13 @@ core::Result<ExportOptions> read_export_options(std::string_view endpoint,
     ExportOptions out;
     out.endpoint = endpoint;
     while (out.endpoint.ends_with('/')) out.endpoint.pop_back();
+    const std::size_t host = out.endpoint.find("://");
+    if (host != std::string::npos &&
+        out.endpoint.substr(0, out.endpoint.find('/', host + 3)).find('@') != std::string::npos)
+        return bad_otlp_setting("otlp.endpoint",
+                                "has a user or a password before the host, where many would read "
+                                "it; expected otlp.headers with authorization=Basic ..., and "
+                                "http://127.0.0.1:4318 here");
     if (auto url = core::HttpUrl::parse(out.endpoint); !url)
         return bad_otlp_setting("otlp.endpoint", url.error().message);
     if (out.endpoint.find_first_of("?#") != std::string::npos)
@@ -84,6 +91,7 @@ core::Result<std::unique_ptr<Exporter>> Exporter::make(Deps deps, ExportOptions 
 Exporter::Exporter(Deps deps, ExportOptions options, std::unique_ptr<courier::Courier> own)
     : deps_(std::move(deps)),
       options_(std::move(options)),
+      resource_(options_.resource),
       own_(std::move(own)),
       port_(deps_.port ? *deps_.port : *own_),
       role_(deps_.metrics->role()),
@@ -115,7 +123,7 @@ std::size_t Exporter::gather() {
         while (has_room() && queue->take(batch_)) {
             if (next_spans_ == 0) {
                 next_.clear();
-                begin_spans(next_, options_.resource);
+                begin_spans(next_, resource_);
                 gathered_ns_ = deps_.clock->monotonic_ns();
             }
             batch_->each([&](const Span& span) {
@@ -182,7 +190,7 @@ bool Exporter::post(Signal signal, std::string_view path, const std::string& bod
 }
 
 std::string Exporter::make_metrics() const {
-    return metrics_request(*deps_.metrics, options_.resource, since_us_, deps_.clock->wall_us());
+    return metrics_request(*deps_.metrics, resource_, since_us_, deps_.clock->wall_us());
 }
 
 // What finds no room is as good as what came a moment before.

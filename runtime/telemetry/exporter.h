@@ -31,6 +31,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace millrace::telemetry {
@@ -70,6 +71,8 @@ public:
     static core::Result<std::unique_ptr<Exporter>> make(Deps deps, ExportOptions options);
     ~Exporter() override;
 
+    // Who tells it (service.instance.id), where that is known only later: before its thread begins.
+    void told_by(std::string&& instance) { resource_.instance = std::move(instance); }
     // One lane's; it lives as long as the exporter.
     SpanQueue& queue();
 
@@ -113,6 +116,7 @@ private:
 
     const Deps deps_;
     const ExportOptions options_;
+    Resource resource_;
     const std::unique_ptr<courier::Courier> own_;
     courier::HttpPort& port_;
     core::MetricsRole& role_;

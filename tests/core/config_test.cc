@@ -190,6 +190,23 @@ TEST(Config, ADumpHoldsNoSecretAndNothingInItsPlace) {
     EXPECT_EQ(again.hub.token, "");
 }
 
+TEST(Config, AUrlIsShownWithoutItsPassword) {
+    Config config;
+    const auto shown = [&](const char* name, const char* value) {
+        EXPECT_TRUE(set_config_value(config, name, value, "t"));
+        for (const ConfigKey& key : config_keys()) {
+            if (key.name == name) return config_shown_text(config, key);
+        }
+        return std::string();
+    };
+    EXPECT_EQ(shown("otlp.endpoint", "http://127.0.0.1:4318"), "http://127.0.0.1:4318");
+    EXPECT_EQ(shown("hub.url", "https://u:hush@h:1/a"), "https://***@h:1/a");
+    EXPECT_EQ(shown("otlp.endpoint", "http://u:h/us@h@x:4318"), "http://***@x:4318");
+    const std::string dump = dump_config_toml(config);
+    EXPECT_EQ(dump.find("hush"), std::string::npos);
+    EXPECT_NE(dump.find("endpoint = \"\"  # set, and not shown\n"), std::string::npos) << dump;
+}
+
 TEST(Config, AProfileStandsBelowEverySource) {
     Config config;
     use_profile(config);

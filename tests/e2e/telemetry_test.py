@@ -62,7 +62,9 @@ class Collector(sink.Sink):
         assert set(body) == {resources}, body.keys()
         for resource in body[resources]:
             told = attributes_of(resource["resource"])
-            assert told["service.name"] == "millrace" and told["service.instance.id"] and told["service.version"], told
+            assert told["service.name"] == "millrace" and told["service.version"], told
+            # The port that it got, where 0 was asked for.
+            assert re.search(r"/127\.0\.0\.1:[1-9]", told["service.instance.id"]), told
             for scope in resource[scopes]:
                 assert scope["scope"]["name"] == "millrace", scope["scope"]
                 yield scope

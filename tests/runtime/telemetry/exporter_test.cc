@@ -343,6 +343,11 @@ TEST(ExportOptions, AreCheckedByName) {
     for (const char* bad :
          {"collector:4318", "ftp://x", "http://", "http://u:p@x", "http://x/?a=1"})
         EXPECT_EQ(read(bad, ""), "otlp.endpoint") << bad;
+    // A newcomer's first try: where it goes instead, and not what it was.
+    const auto refused = read_export_options("http://u:hush@x:4318", "");
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().message.find("otlp.headers"), std::string::npos);
+    EXPECT_EQ(refused.error().message.find("hush"), std::string::npos);
     for (const char* bad : {"key", "a b=1", "=1", "a=1,,b=2"})
         EXPECT_EQ(read("http://x", bad), "otlp.headers") << bad;
 }
