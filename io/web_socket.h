@@ -30,6 +30,7 @@ enum class WsClose : std::uint16_t {
     kProtocol = 1002,
     kNotTaken = 1003,
     kBadText = 1007,
+    kPolicy = 1008,
     kTooLarge = 1009,
     kInternal = 1011,
     kTryLater = 1013,

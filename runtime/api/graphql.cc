@@ -40,12 +40,17 @@ void append_rest_parameter(std::string& query, std::string_view name, std::strin
 struct RestCall {
     std::string_view field;
     RouteId route;
-    std::string_view id;  // the parameter of the path that the argument `id` is
+    std::string_view id;          // the parameter of the path that the argument `id` is
+    std::string_view query = {};  // what the field says to the call by itself
 };
 constexpr RestCall kRestCalls[] = {
-    {"events", RouteId::kListEvents, {}},           {"event", RouteId::kGetEvent, "eventId"},
-    {"deadLetters", RouteId::kListDeadLetters, {}}, {"deadLetter", RouteId::kGetDeadLetter, "id"},
-    {"executions", RouteId::kListExecutions, {}},   {"execution", RouteId::kGetExecution, "id"},
+    {"eventCount", RouteId::kListEvents, {}, "count=1"},
+    {"events", RouteId::kListEvents, {}},
+    {"event", RouteId::kGetEvent, "eventId"},
+    {"deadLetters", RouteId::kListDeadLetters, {}},
+    {"deadLetter", RouteId::kGetDeadLetter, "id"},
+    {"executions", RouteId::kListExecutions, {}},
+    {"execution", RouteId::kGetExecution, "id"},
 };
 
 void make_call(RouteId route, Call& call, const Respond& respond) {
@@ -138,6 +143,7 @@ private:
         request.match.outcome = io::RouteOutcome::kFound;
         request.match.route = static_cast<std::uint32_t>(rest->route);
         request.principal = principal_;
+        request.query = rest->query;
         for (const auto& [name, value] : field.arguments) {
             if (value.state != graphql::Coerced::State::kSet) continue;
             if (name == "id" && !rest->id.empty()) {

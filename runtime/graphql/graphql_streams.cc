@@ -26,6 +26,13 @@ core::Error in_graphql_words(core::Error error) {
     return error;
 }
 
+core::Error too_many() {
+    return core::Error(core::ErrorCode::kRateLimited,
+                       "there are " + std::to_string(kSocketOperationsMax) +
+                           " operations on this connection, which is the limit: end one first")
+        .bound(static_cast<std::int64_t>(kSocketOperationsMax));
+}
+
 void append_text_frame(std::string& out, std::string_view text) {
     io::append_ws_frame(out, io::WsOpcode::kText, text);
 }
@@ -67,6 +74,8 @@ public:
     }
     void fail(std::string& out, const core::Error& error, std::string_view /*position*/) override {
         append_text_frame(out, SocketProtocol::error(id_, errors_of(error, {})));
+        lost_right_ = error.code == core::ErrorCode::kUnauthorized ||
+                      error.code == core::ErrorCode::kForbidden;
     }
     void keep_alive(std::string& out) override {
         io::append_ws_frame(out, io::WsOpcode::kPing, {});
@@ -75,7 +84,12 @@ public:
         if (is_current()) owner_.fail_operation(key_, id_, in_graphql_words(std::move(error)), {});
     }
     void ended() override {
-        if (is_current()) owner_.end_operation(key_, id_);
+        if (!is_current()) return;
+        owner_.end_operation(key_, id_);
+        // What the key may not see on this connection it may see in no other operation of it.
+        if (!lost_right_) return;
+        if (Connection* const connection = owner_.find(key_); connection && !connection->ends)
+            owner_.close(key_, *connection, SocketClose::kForbidden, "Forbidden");
     }
 
 private:
@@ -90,6 +104,7 @@ private:
     const std::uint64_t number_;
     const OperationRef operation_;
     std::string result_;
+    bool lost_right_ = false;
 };
 
 // The one operation of a request that asked for Server-Sent Events.
@@ -185,6 +200,9 @@ void GraphqlStreams::message(core::ShardId edge, io::RequestToken token, std::st
         case SocketTurn::What::kSend: return send(key, *connection, turn.text);
         case SocketTurn::What::kClose: return close(key, *connection, turn.code, turn.text);
         case SocketTurn::What::kSubscribe: return subscribe(key, *connection, std::move(turn));
+        case SocketTurn::What::kRefuse:
+            return send(key, *connection,
+                        SocketProtocol::error(turn.id, errors_of(too_many(), {})));
         case SocketTurn::What::kComplete: return complete(*connection, turn.id);
     }
 }

@@ -22,6 +22,21 @@ constexpr SchemaArgument kEventsArguments[] = {
     {"limit", "Int", "1 to 1000", "100"},
     {"cursor", "String", "The next of the page before"},
 };
+constexpr SchemaArgument kEventCountArguments[] = {
+    {"pattern", "String", "As of a subscription: stars are wildcards"},
+    {"patternPrefix", "String", "What patterns begin with"},
+    {"filter", "String", "Any form of filter"},
+    {"from", "String", "Received then or later: a time, or how long ago (1h)"},
+    {"to", "String", "Received earlier than that"},
+    {"eventTimeFrom", "String", "The same of the event's own timestamp"},
+    {"eventTimeTo", "String", "The same of the event's own timestamp"},
+    {"sourceType", "String", "workflow, task, integration or external"},
+    {"sourceId", "String", ""},
+    {"correlationId", "String", ""},
+    {"causationId", "String", ""},
+    {"contextId", "String", ""},
+    {"cursor", "String", "The next of the count before"},
+};
 constexpr SchemaArgument kEventArguments[] = {
     {"id", "ID!", ""},
     {"sourceType", "String", "Of an id that several sources have used"},
@@ -52,6 +67,7 @@ constexpr SchemaArgument kExecutionsArguments[] = {
 };
 constexpr SchemaField kQueryFields[] = {
     {"events", "EventPage", "Events, newest first", kEventsArguments},
+    {"eventCount", "EventCount", "How many events there are", kEventCountArguments},
     {"event", "Event", "One event; null where there is none", kEventArguments},
     {"deadLetters", "DeadLetterPage", "Deliveries that were given up", kDeadLettersArguments},
     {"deadLetter", "DeadLetter", "One of them; null where there is none", kIdArguments},
@@ -123,6 +139,12 @@ constexpr SchemaField kEventPageFields[] = {
     {"next", "String", "The cursor of the next page; null: there is none"},
     {"scanned", "Long", "Events that were looked at"},
     {"searched", "Float", "Of the log, with the pages before: 1 is all"},
+};
+constexpr SchemaField kEventCountFields[] = {
+    {"count", "Long", "Those of this part of the log: with next, add up the parts"},
+    {"next", "String", "The cursor that counts on; null: all has been looked at"},
+    {"scanned", "Long", "Events that were looked at"},
+    {"searched", "Float", "Of the log, with the parts before: 1 is all"},
 };
 constexpr SchemaField kDeadLetterFields[] = {
     {"id", "ID!", ""},
@@ -261,6 +283,7 @@ constexpr SchemaType kTypes[] = {
     {SchemaKind::kObject, "EventMetadata", "", kMetadataFields},
     {SchemaKind::kObject, "EventContext", "", kContextFields},
     {SchemaKind::kObject, "EventPage", "", kEventPageFields},
+    {SchemaKind::kObject, "EventCount", "", kEventCountFields},
     {SchemaKind::kObject, "DeadLetter", "A delivery that was given up", kDeadLetterFields},
     {SchemaKind::kObject, "DeadLetterPage", "", kDeadLetterPageFields},
     {SchemaKind::kObject, "Execution", "What a delivery came to", kExecutionFields},

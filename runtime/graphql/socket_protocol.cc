@@ -66,7 +66,7 @@ SocketTurn SocketProtocol::subscribe(std::string&& id, std::string&& payload) {
                        "Subscriber for " + id.substr(0, 64) + " already exists");
     }
     if (ids_.size() >= kSocketOperationsMax)
-        return closing(SocketClose::kTooMany, "Too many operations at once");
+        return {SocketTurn::What::kRefuse, {}, {}, std::move(id)};
     ids_.insert(id);
     return {SocketTurn::What::kSubscribe, {}, std::move(payload), std::move(id)};
 }

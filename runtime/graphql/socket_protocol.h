@@ -2,9 +2,11 @@
 //       server's side: what a client's message means in the state that its connection is in. Knows
 //       neither sockets nor streams.
 // Threads: one owner. Lifetime: one connection.
-// Limits: kSocketOperationsMax operations at once, kOperationIdBytesMax of an id.
+// Limits: kSocketOperationsMax operations at once (overflow policy: the next is refused by an error
+//         of its own), kOperationIdBytesMax of an id.
 // Failure: a turn that closes, with the protocol's code: 4400 no such message, 4401 subscribed
-//       before the acknowledgement, 4409 an id twice, 4429 initialised twice or too much at once.
+//       before the acknowledgement, 4409 an id twice, 4429 initialised twice or what was sent is
+//       not read.
 #pragma once
 
 #include <cstddef>
@@ -30,7 +32,15 @@ enum class SocketClose : std::uint16_t {
 };
 
 struct SocketTurn {
-    enum class What : std::uint8_t { kNothing, kInit, kSend, kClose, kSubscribe, kComplete };
+    enum class What : std::uint8_t {
+        kNothing,
+        kInit,
+        kSend,
+        kClose,
+        kSubscribe,
+        kRefuse,  // too many at once: the operation `id` alone
+        kComplete,
+    };
     What what = What::kNothing;
     SocketClose code = SocketClose::kBadMessage;
     std::string text;  // to be sent, a request's JSON, or why it is closed

@@ -443,6 +443,11 @@ void EventTail::append_end(Stream& stream) {
     json.begin_object().field("code", stream.broken_code).field("message", stream.broken);
     json.field("position", encode_stream_position(stream.next)).end_object();
     append_message(stream, "error", data);
+    if (stream.request.accept.empty()) return;
+    const bool right = stream.broken_error == core::ErrorCode::kUnauthorized ||
+                       stream.broken_error == core::ErrorCode::kForbidden;
+    out_ +=
+        io::ws_close_frame(right ? io::WsClose::kPolicy : io::WsClose::kInternal, stream.broken);
 }
 
 void EventTail::write(Stream& stream) {

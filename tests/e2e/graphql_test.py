@@ -209,6 +209,33 @@ class Graphql(harness.ServerCase):
         client.follow("1", "{color}")
         self.assertEqual(client.message()["payload"][0]["locations"], [{"line": 1, "column": 2}])
 
+    def test_an_operation_too_many_is_refused_alone(self):
+        pattern = self.unique("gq.")
+        client = self.socket()
+        for n in range(64):
+            client.follow(str(n), FOLLOW, p=pattern)
+        client.follow("more", FOLLOW, p=pattern)
+        refused = client.message()
+        self.assertEqual((refused["id"], refused["type"]), ("more", "error"))
+        self.assertIn("64", refused["payload"][0]["message"])
+        self.server.send_event(pattern, {"n": 1})
+        self.assertEqual({client.message()["id"] for _ in range(64)}, {str(n) for n in range(64)})
+        client.say(id="7", type="complete")
+        client.follow("more", "{position}")
+        self.assertEqual(client.message()["id"], "more")
+
+    def test_events_are_counted(self):
+        pattern = self.unique("gc.")
+        for n in range(5):
+            self.server.send_event(pattern, {"n": n})
+        told = self.ask("query($p:String){eventCount(pattern:$p,filter:\"$.n > 1\",from:\"1h\"){count next scanned searched}"
+                        "all:eventCount(pattern:$p){count}}", p=pattern)["data"]
+        same = self.server.get(f"/v2/events?pattern={pattern}&count=1&filter=%24.n+%3E+1").json()
+        self.assertEqual((told["eventCount"]["count"], told["all"]["count"], told["eventCount"]["next"]), (3, 5, None), told)
+        self.assertEqual(same["count"], 3)
+        wrong = self.ask("{eventCount(from:\"nonsense\"){count}}")
+        self.assertIn("from", wrong["errors"][0]["message"])
+
     def test_closes_have_their_codes(self):
         subscribe = {"id": "1", "type": "subscribe", "payload": {"query": FOLLOW}}
         for code, init, messages in ((4400, True, ["nonsense"]), (4400, True, [{"type": "what"}]),

@@ -6,6 +6,8 @@ import subprocess
 import tempfile
 import unittest
 
+import graphql_test
+import web_socket_test
 from harness import BINARY, LineClient, Server, clean_environment, main, wait_until
 from keyed import KeyedCase, KeyedServer, bootstrap
 
@@ -111,6 +113,22 @@ class Faces(KeyedCase):
         self.stream_ends(lambda path: self.server.request("DELETE", path))
         self.stream_ends(lambda path: self.server.request("PATCH", path, {"role": "publisher"}))
         self.stream_ends(lambda path: self.server.post(path + "/rotate", {"overlap": "0"}))
+
+    def test_a_socket_is_closed_by_its_protocol_when_its_key_goes(self):
+        pattern = self.unique()
+        for path, code in (("/v2/events/ws", 1008), ("/v2/graphql", 4403)):
+            key = self.make_key(role="viewer")
+            if code == 1008:
+                client = web_socket_test.Client(self.server, f"?pattern={pattern}&apiKey={key['key']}")
+            else:
+                client = graphql_test.Socket(self.server, "?apiKey=" + key["key"])
+                client.follow("1", graphql_test.FOLLOW, p=pattern)
+                client.say(type="ping")
+                client.message()
+            self.server.request("DELETE", f"/v2/keys/{key['id']}")
+            self.assertIn("UNAUTHORIZED", json.dumps(client.message()), path)
+            self.assertEqual(client.close_code(), code, path)
+            client.close()
 
     def test_no_method_is_a_way_around(self):
         for method in ("HEAD", "OPTIONS", "GET", "PUT", "PATCH", "DELETE", "POST"):

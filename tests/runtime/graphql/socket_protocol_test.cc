@@ -64,7 +64,9 @@ TEST(SocketProtocol, OperationsAreBounded) {
     };
     for (std::size_t i = 0; i < kSocketOperationsMax; ++i)
         EXPECT_EQ(protocol.take(subscribe(i)).what, What::kSubscribe);
-    EXPECT_EQ(close_of(protocol, subscribe(kSocketOperationsMax)), SocketClose::kTooMany);
+    const SocketTurn refused = protocol.take(subscribe(kSocketOperationsMax));
+    EXPECT_EQ(refused.what, What::kRefuse);
+    EXPECT_EQ(refused.id, std::to_string(kSocketOperationsMax));
     protocol.ended("0");
     EXPECT_EQ(protocol.take(subscribe(0)).what, What::kSubscribe);
 }
