@@ -128,6 +128,11 @@ struct SchemaConfig {
 
 struct ConsoleConfig {
     bool enabled = true;
+    std::string dir;
+};
+
+struct AuditConfig {
+    std::int64_t retention_us = 0;
 };
 
 struct QuotaConfig {  // of each tenant that says nothing itself; 0: no limit
@@ -242,6 +247,7 @@ struct Config {
     AuthConfig auth;
     SchemaConfig schema;
     ConsoleConfig console;
+    AuditConfig audit;
     QuotaConfig quota;
     LogConfig log;
     HttpClientConfig http_client;

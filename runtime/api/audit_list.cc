@@ -72,7 +72,8 @@ ApiResponse report_response(const AuditReport& report) {
     std::string body;
     core::JsonWriter json(body);
     json.begin_object().field("valid", report.reason.empty()).field("checked", report.checked);
-    json.field("unchained", report.unchained).field_or_null("head", report.head);
+    json.field("unchained", report.unchained).field("letGo", report.let_go);
+    json.field_or_null("head", report.head);
     if (!report.reason.empty()) {
         json.key("broken").begin_object().field("reason", report.reason);
         time_field_or_null(json, "at", report.broken_at_us).end_object();

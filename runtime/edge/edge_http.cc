@@ -61,13 +61,13 @@ bool answers_in_a_drain(api::RouteId id) {
 
 EdgeHttp::EdgeHttp(EdgeHost& host, const api::Api& api, const EdgeIdentity& identity,
                    const SourceBook& sources, const EdgeBook& edges, const store::Hasher& hasher,
-                   api::ConsoleFiles console)
+                   api::ConsoleSet console)
     : host_(host),
       api_(api),
       identity_(identity),
       edges_(edges),
       hasher_(hasher),
-      console_(console),
+      console_(std::move(console)),
       hooks_(sources, host.clock()),
       grpc_(host, identity, hasher) {}
 

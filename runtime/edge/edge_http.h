@@ -29,7 +29,7 @@ class EdgeHttp final : public io::HttpHandler {
 public:
     EdgeHttp(EdgeHost& host, const api::Api& api, const EdgeIdentity& identity,
              const SourceBook& sources, const EdgeBook& edges, const store::Hasher& hasher,
-             api::ConsoleFiles console = {});
+             api::ConsoleSet console = {});
     void attach(io::HttpServer& server, const io::HttpLimits& limits) {
         server_ = &server;
         grpc_.attach(server, limits);
@@ -98,7 +98,7 @@ private:
     EdgeIdentity identity_;
     const EdgeBook& edges_;
     const store::Hasher& hasher_;
-    const api::ConsoleFiles console_;
+    const api::ConsoleSet console_;
     EdgeHooks hooks_;
     EdgeSockets sockets_;
     EdgeGrpc grpc_;

@@ -54,7 +54,7 @@ public:
         const core::Clock* clock = nullptr;
         core::Log* log = nullptr;
         NodeDesk* desk = nullptr;
-        api::ConsoleFiles console = {};
+        api::ConsoleSet console = {};
     };
     static core::Result<std::unique_ptr<Front>> create(const core::Config& config,
                                                        const NodeSettings& settings, Deps deps);

@@ -101,9 +101,11 @@ core::Result<std::unique_ptr<Parts>> build(const core::Config& config, const Nod
     auto parts = std::make_unique<Parts>();
     Parts& p = *parts;
     p.bus = std::make_unique<Bus>(clock, log, settings, config.cluster.allow_old_nats);
-    auto front = Front::create(
-        config, settings,
-        {&clock, &log, &p.desk, config.console.enabled ? options.console : api::ConsoleFiles{}});
+    auto front =
+        Front::create(config, settings,
+                      {&clock, &log, &p.desk,
+                       config.console.enabled ? api::ConsoleSet{options.console, config.console.dir}
+                                              : api::ConsoleSet{}});
     if (!front) return core::fail(std::move(front.error()));
     p.front = std::move(*front);
     Supervisor::Deps supervised;

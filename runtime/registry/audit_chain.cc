@@ -6,10 +6,12 @@
 #include "store/database.h"
 #include "store/rows/audit_log.h"
 #include "store/rows/registry_store.h"
+#include "store/rows/row_batch.h"
 
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <utility>
 
 namespace millrace::runtime {
 namespace {
@@ -63,8 +65,9 @@ std::optional<ReadRow> read_row(std::string_view row) {
     return out;
 }
 
-core::Result<std::map<std::uint32_t, AuditHead>> load_heads(store::Database& database) {
-    auto rows = database.registry().load_all(kAuditHeadKind);
+core::Result<std::map<std::uint32_t, AuditHead>> load_heads(
+    store::Database& database, std::string_view kind = kAuditHeadKind) {
+    auto rows = database.registry().load_all(kind);
     if (!rows) return core::fail(std::move(rows.error()));
     std::map<std::uint32_t, AuditHead> heads;
     for (const store::RegistryDocument& row : *rows) {
@@ -87,14 +90,18 @@ core::Result<std::map<std::uint32_t, AuditHead>> load_heads(store::Database& dat
 // From the newest row to the oldest.
 class Walk {
 public:
-    explicit Walk(const AuditHead& head) : expected_(head) { report_.head = head.hash; }
+    // `base`: of the last row that was let go.
+    Walk(const AuditHead& head, AuditHead base) : expected_(head), base_(std::move(base)) {
+        report_.head = head.hash;
+        report_.let_go = base_.number;
+    }
 
     // False: there is nothing more to be learnt.
     bool take(const store::AuditEntry& entry) {
         const auto row = read_row(entry.json);
         if (!row) {
             ++report_.unchained;
-            if (expected_.number != 0)
+            if (expected_.number != base_.number)
                 return broken(entry, "a row of the chain is missing, or its place was removed");
             return true;
         }
@@ -108,8 +115,15 @@ public:
         return true;
     }
     AuditReport finish() {
-        if (report_.reason.empty() && expected_.number != 0)
-            report_.reason = "the first " + std::to_string(expected_.number) + " rows are missing";
+        const bool whole = expected_.number == base_.number && expected_.hash == base_.hash;
+        if (report_.reason.empty() && !whole) {
+            const std::uint64_t missing =
+                expected_.number > base_.number ? expected_.number - base_.number : 0;
+            report_.reason =
+                missing > 0
+                    ? "the first " + std::to_string(missing) + " rows are missing"
+                    : std::string("the first row does not follow on the last that was let go");
+        }
         return std::move(report_);
     }
 
@@ -121,14 +135,20 @@ private:
     }
 
     AuditHead expected_;
+    const AuditHead base_;
     AuditReport report_;
 };
 
 core::Result<AuditReport> walk_audit(store::Database& database, core::TenantId tenant) {
     auto heads = load_heads(database);
     if (!heads) return core::fail(std::move(heads.error()));
-    const auto head = heads->find(tenant.value);
-    Walk walk(head == heads->end() ? AuditHead{} : head->second);
+    auto bases = load_heads(database, kAuditBaseKind);
+    if (!bases) return core::fail(std::move(bases.error()));
+    const auto of = [tenant](const std::map<std::uint32_t, AuditHead>& all) {
+        const auto found = all.find(tenant.value);
+        return found == all.end() ? AuditHead{} : found->second;
+    };
+    Walk walk(of(*heads), of(*bases));
     store::AuditLog::Query query;
     query.tenant = tenant;
     query.limit = 1000;
@@ -184,6 +204,26 @@ core::Result<AuditReport> check_audit(store::Database& database, core::TenantId 
         report = std::move(again);
     }
     return report;
+}
+
+core::Result<std::size_t> prune_audit(store::Database& database, std::int64_t to_us,
+                                      std::size_t rows_max) {
+    auto old = database.audit().before(to_us, rows_max);
+    if (!old) return core::fail(std::move(old.error()));
+    if (old->empty()) return 0;
+    store::RowBatch batch;
+    std::map<std::uint32_t, AuditHead> bases;
+    for (const store::AuditLog::Old& one : *old) {
+        batch.erase(store::ColumnFamily::kAudit, one.key);
+        if (const auto row = read_row(one.entry.json))
+            bases[one.entry.tenant.value] = {row->number, one.entry.at_us, std::string(row->hash)};
+    }
+    for (const auto& [tenant, base] : bases) {
+        batch.put_registry(kAuditBaseKind, std::to_string(tenant), base.number, base.at_us,
+                           audit_head_document(base));
+    }
+    if (auto written = database.write_now(batch); !written) return core::fail(written.error());
+    return old->size();
 }
 
 }  // namespace millrace::runtime

@@ -1,8 +1,9 @@
 // What: the audit log as a chain for each tenant: each row carries its number, the hash of the row
 //       before it and its own, which is the SHA-256 of all that stands before that member. The
 //       newest hash is kept beside, in the commit of its row, so that rows missing at the end are
-//       seen too.
-// Threads: AuditChain the registry's owner; check_audit() any.
+//       seen too. Where the oldest rows were let go by a rule, a row of the same form says behind
+//       which one the chain begins, in the commit that took them.
+// Threads: AuditChain the registry's owner; check_audit() any; prune_audit() one at a time.
 // Lifetime: borrows the database. Limits: one head a tenant in memory.
 // Failure: Errors of the store. Rows from before there was a chain are counted, not checked.
 #pragma once
@@ -22,6 +23,7 @@ class Database;
 namespace millrace::runtime {
 
 inline constexpr std::string_view kAuditHeadKind = "audit_head";
+inline constexpr std::string_view kAuditBaseKind = "audit_base";  // the last row that was let go
 
 struct AuditHead {
     std::uint64_t number = 0;  // rows so far
@@ -56,10 +58,15 @@ std::string audit_head_document(const AuditHead& head);
 struct AuditReport {
     std::uint64_t checked = 0;
     std::uint64_t unchained = 0;  // from before there was a chain
+    std::uint64_t let_go = 0;     // by audit.retention
     std::string head;             // hash of the newest row
     std::int64_t broken_at_us = 0;
     std::string reason;  // empty: the chain is whole
 };
 core::Result<AuditReport> check_audit(store::Database& database, core::TenantId tenant);
+
+// Lets the oldest rows from before that time go, of all tenants, `rows_max` at most; how many.
+core::Result<std::size_t> prune_audit(store::Database& database, std::int64_t to_us,
+                                      std::size_t rows_max);
 
 }  // namespace millrace::runtime

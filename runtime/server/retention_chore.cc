@@ -1,11 +1,12 @@
 #include "runtime/server/retention_chore.h"
 
 #include "runtime/entity/names.h"
+#include "runtime/registry/audit_chain.h"
 
 namespace millrace::runtime {
 
 std::size_t RetentionChore::do_work() {
-    if (deps_.age_us == 0 && deps_.bytes == 0 && deps_.rules.empty()) return 0;
+    if (!has_event_rules() && deps_.audit_age_us == 0) return 0;
     const std::int64_t now_ns = deps_.clock->monotonic_ns();
     if (under_way_.load(std::memory_order_acquire)) return 0;  // see pass()
     if (now_ns < next_ns_ && !more_.load(std::memory_order_relaxed)) return 0;
@@ -16,6 +17,28 @@ std::size_t RetentionChore::do_work() {
 }
 
 void RetentionChore::pass() {
+    const bool events = has_event_rules() && pass_events();
+    const bool audit = deps_.audit_age_us != 0 && pass_audit();
+    more_.store(events || audit, std::memory_order_relaxed);
+    under_way_.store(false, std::memory_order_release);  // pairs with do_work()
+}
+
+// True: there is more to be let go.
+bool RetentionChore::pass_audit() {
+    const auto gone =
+        prune_audit(*deps_.database, deps_.clock->wall_us() - deps_.audit_age_us, kAuditRowsAtOnce);
+    if (!gone) {
+        deps_.log->error("retention: the oldest rows of the audit log can't be let go",
+                         {{"error", gone.error().message}});
+        return false;
+    }
+    if (*gone > 0)
+        deps_.log->info("retention: the oldest rows of the audit log are gone",
+                        {{"rows", std::to_string(*gone)}});
+    return *gone == kAuditRowsAtOnce;
+}
+
+bool RetentionChore::pass_events() {
     store::RetentionRule rule;
     if (deps_.age_us > 0) rule.keep_received_after_us = deps_.clock->wall_us() - deps_.age_us;
     rule.keep_bytes_max = deps_.bytes;
@@ -25,7 +48,6 @@ void RetentionChore::pass() {
     rule.events = deps_.events;
     rule.told_prefix = kEntityPatternPrefix;
     const auto report = store::apply_retention(*deps_.database, rule, &thinner_);
-    more_.store(report && report->more, std::memory_order_relaxed);
     if (!report) {
         deps_.log->error("retention: the oldest events can't be let go",
                          {{"error", report.error().message}});
@@ -50,7 +72,7 @@ void RetentionChore::pass() {
                 {{"events", report->events_held_back}});
         }
     }
-    under_way_.store(false, std::memory_order_release);  // pairs with do_work()
+    return report && report->more;
 }
 
 void RetentionChore::append_stats(core::JsonWriter& json) const {

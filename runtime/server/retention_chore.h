@@ -1,7 +1,8 @@
 // What: lets the oldest events go, by the rules of the configuration, when nothing needs them any
 //       more: no cursor, waiting retry, dead letter or running replay. What the rules would take
 //       but may not is told in the log and in the figures; a retry or dead letter keeps its own
-//       event only, the others around it go out of their blocks.
+//       event only, the others around it go out of their blocks. The audit log's oldest rows go by
+//       a rule of their own.
 // Threads: do_work() the conductor's; the work itself runs on the haul.
 // Lifetime: borrows all of Deps. Limits: one pass at a time.
 // Failure: an error is logged; the next pass tries again.
@@ -34,6 +35,7 @@ public:
         std::int64_t age_us = 0;                                   // 0: no rule
         std::uint64_t bytes = 0;                                   // 0: no rule
         std::vector<store::EventRule> rules{};
+        std::int64_t audit_age_us = 0;  // 0: rows of the audit log stay
         std::int64_t every_us = 60'000'000;
     };
     explicit RetentionChore(Deps deps) : deps_(std::move(deps)) {}
@@ -43,7 +45,14 @@ public:
     void append_stats(core::JsonWriter& json) const;
 
 private:
+    static constexpr std::size_t kAuditRowsAtOnce = 2'000;
+
+    bool has_event_rules() const {
+        return deps_.age_us != 0 || deps_.bytes != 0 || !deps_.rules.empty();
+    }
     void pass();
+    bool pass_events();
+    bool pass_audit();
 
     const Deps deps_;
     std::int64_t next_ns_ = 0;

@@ -103,7 +103,7 @@ core::Result<std::unique_ptr<Server>> Server::create(const core::Config& config,
     ServerSeams seams;
     seams.seat = seat;
     auto parts = std::make_unique<ServerParts>(config, log, std::move(seams));
-    if (config.console.enabled) parts->console = console;
+    if (config.console.enabled) parts->console = {console, config.console.dir};
     parts->settings = std::move(settings);
     for (const auto step :
          {&ServerParts::plan_process, &ServerParts::open_store, &ServerParts::open_registry,

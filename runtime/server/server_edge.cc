@@ -99,6 +99,7 @@ core::Status ServerParts::build_retention() {
         return forwarder ? forwarder->kept_events() : std::vector<core::LogPosition>{};
     };
     if (auto read = read_retention_rules(config.retention, keeping); !read) return read;
+    keeping.audit_age_us = config.audit.retention_us;
     retention = std::make_unique<RetentionChore>(std::move(keeping));
     return {};
 }

@@ -92,7 +92,7 @@ public:
         const identity::Authenticator* authenticator = nullptr;
         identity::QueryKeys query_keys = identity::QueryKeys::kSome;
         identity::SecurityEvents* security = nullptr;
-        api::ConsoleFiles console{};
+        api::ConsoleSet console{};
         const SourceBook* sources = nullptr;
         const EdgeBook* edge_book = nullptr;
         const SchemaBook* schemas = nullptr;

@@ -7,6 +7,8 @@
 //   family      key                                              value
 //   default     text ("format", "shards", "seed", "boot")        meta, see database.cc
 //               "gone/" partition:u16 block_first_offset:u64     see ids/gone_events.h
+//               "replica"                                        see replica/replica_gate.h: of a
+//   partition of a cluster, how far its copy has come in the stream, with each write
 //   log         shard:u16 first_offset:u64                       BlockHeader, segment table,
 //   identity table, segments
 //   summary     shard:u16 first_offset:u64                       SummaryHeader, patterns, bloom

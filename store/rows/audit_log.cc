@@ -41,4 +41,20 @@ core::Result<AuditLog::Page> AuditLog::list(const Query& query) {
     return page;
 }
 
+core::Result<std::vector<AuditLog::Old>> AuditLog::before(std::int64_t to_us, std::size_t limit) {
+    std::vector<Old> out;
+    const auto rows = engine_.iterate(ColumnFamily::kAudit);
+    for (rows->SeekToFirst(); rows->Valid() && out.size() < limit; rows->Next()) {
+        KeyReader reader(view(rows->key()));
+        const std::int64_t at_us = reader.be<std::int64_t>();
+        if (at_us >= to_us) break;
+        AuditRow row;
+        // What does not read stays: list() tells of it.
+        if (!decode_audit(view(rows->value()), row)) continue;
+        out.push_back({std::string(view(rows->key())), {at_us, row.tenant, std::string(row.json)}});
+    }
+    if (!rows->status().ok()) return core::fail(rocks_error("read audit log", rows->status()));
+    return out;
+}
+
 }  // namespace millrace::store

@@ -42,6 +42,13 @@ public:
     };
     core::Result<Page> list(const Query& query);
 
+    struct Old {
+        std::string key;  // RowBatch::erase takes it
+        AuditEntry entry;
+    };
+    // The oldest from before that time, oldest first, `limit` at most.
+    core::Result<std::vector<Old>> before(std::int64_t to_us, std::size_t limit);
+
 private:
     Engine& engine_;
 };

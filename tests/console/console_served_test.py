@@ -3,18 +3,21 @@ tags, a cookie for a key that only the server's own pages can use, figures with 
 what went wrong.
 Method: real servers, one without keys and one with.
 """
+import gzip
 import http.client
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "e2e"))
 
-from harness import BINARY, ServerCase, clean_environment, wait_until  # noqa: E402
+from harness import BINARY, Server, ServerCase, clean_environment, wait_until  # noqa: E402
 from keyed import KeyedCase  # noqa: E402
 
 FAILS = 'return function(event) error("no such customer " .. event.payload.kind) end'
@@ -63,6 +66,36 @@ class FilesTest(ServerCase):
             self.assertIn(self.server.get(path).status, (400, 404), path)
         self.assertEqual(self.server.request("HEAD", "/").status, 200)
         self.assertEqual(self.server.post("/", {}).status, 405)
+
+
+class FolderTest(unittest.TestCase):
+    def test_a_developers_folder_goes_before_what_is_built_in(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        server = Server(["--set", "console.dir=" + folder + "/dist"])
+        self.addCleanup(server.close)
+        server.start()
+        built_in = server.get("/").body
+        os.mkdir(folder + "/dist")
+        with open(folder + "/secret.txt", "w", encoding="ascii") as out:
+            out.write("hidden")
+        for n in range(2):  # read at each request
+            with open(folder + "/dist/index.html", "w", encoding="ascii") as out:
+                out.write(f"<p>{n}")
+            page = server.get("/")
+            self.assertEqual((page.body.decode(), page.headers["content-type"]), (f"<p>{n}", "text/html; charset=utf-8"))
+            self.assertIn("default-src 'none'", page.headers["content-security-policy"])
+            self.assertEqual(page.headers["cache-control"], "no-cache")
+        with open(folder + "/dist/a.js.gz", "wb") as out:
+            out.write(gzip.compress(b"let a = 1"))
+        self.assertEqual(server.get("/console/a.js").body, b"let a = 1")
+        packed = server.get("/console/a.js", headers={"Accept-Encoding": "gzip"})
+        self.assertEqual((packed.headers["content-encoding"], gzip.decompress(packed.body)), ("gzip", b"let a = 1"))
+        for path in ("/console/../secret.txt", "/console/..%2fsecret.txt", "/console/..", "/console/."):
+            self.assertNotIn(b"hidden", server.get(path).body)
+        self.assertEqual(server.get("/console/help.txt").status, 200)
+        os.remove(folder + "/dist/index.html")
+        self.assertEqual(server.get("/").body, built_in)
 
 
 class OffTest(ServerCase):

@@ -51,6 +51,40 @@ TEST_F(AuditChainTest, IsWholeAsItWasWritten) {
     EXPECT_EQ(report.head.size(), 64u);
 }
 
+TEST_F(AuditChainTest, WhatIsLeftVerifiesFromItsFirstRow) {
+    for (const auto& link : links(5)) store_row(link);  // at 1000 to 1004
+    EXPECT_EQ(*prune_audit(*database_, 1000, 100), 0u);
+    EXPECT_EQ(*prune_audit(*database_, 1003, 2), 2u);
+    EXPECT_EQ(check().reason, "");
+    EXPECT_EQ(*prune_audit(*database_, 1003, 2), 1u);
+    AuditReport report = check();
+    EXPECT_EQ(report.reason, "");
+    EXPECT_EQ(report.checked, 2u);
+    EXPECT_EQ(report.let_go, 3u);
+    // More than that is missing: nobody's rule took it.
+    auto next = database_->audit().before(1004, 10);
+    ASSERT_TRUE(next && next->size() == 1);
+    store::RowBatch batch;
+    batch.erase(store::ColumnFamily::kAudit, next->front().key);
+    ASSERT_TRUE(database_->write_now(batch));
+    EXPECT_EQ(check().reason, "the first 1 rows are missing");
+}
+
+TEST_F(AuditChainTest, AChainOfWhichNothingIsLeftGoesOn) {
+    core::Log log(clock_, core::LogLevel::kOff);
+    SetAside aside(log);
+    StoreRegistryRows rows(*database_, aside);
+    for (int i = 0; i < 3; ++i)
+        ASSERT_TRUE(rows.commit({}, {}, 10 + i, kTenant, R"({"action":"x"})"));
+    EXPECT_EQ(*prune_audit(*database_, 1000, 100), 3u);
+    EXPECT_EQ(check().reason, "");
+    ASSERT_TRUE(rows.commit({}, {}, 2000, kTenant, R"({"action":"y"})"));
+    const AuditReport report = check();
+    EXPECT_EQ(report.reason, "");
+    EXPECT_EQ(report.checked, 1u);
+    EXPECT_EQ(report.let_go, 3u);
+}
+
 TEST_F(AuditChainTest, GoesOnAfterARestartAndBehindRowsThatHaveNoPlaceInIt) {
     store::RowBatch old;
     old.put_audit(5, kTenant, R"({"action":"create"})");
