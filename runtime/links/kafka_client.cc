@@ -491,7 +491,7 @@ public:
     LibKafkaWriter(const PeerDeps& deps, const LinkConfig& config, const Settings& settings)
         : KafkaBase(deps, config, settings, RD_KAFKA_PRODUCER) {}
 
-    std::string send(const SinkText& text) override {
+    KafkaAnswer send(const SinkText& text) override {
         rd_kafka_headers_t* const headers = rd_kafka_headers_new(4);
         const auto add = [&](const char* name, const std::string& value) {
             if (value.empty()) return;
@@ -511,10 +511,10 @@ public:
             RD_KAFKA_V_OPAQUE(reinterpret_cast<void*>(text.ticket)), RD_KAFKA_V_END);
         if (failed == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
         rd_kafka_headers_destroy(headers);
-        return rd_kafka_err2str(failed);
+        return {text.ticket, rd_kafka_err2str(failed), is_too_large(failed)};
     }
 
-    bool next(SinkAnswer& out) override {
+    bool next(KafkaAnswer& out) override {
         if (at_ == answers_.size()) {
             answers_.clear();
             at_ = 0;
@@ -525,6 +525,10 @@ public:
     }
 
 private:
+    static bool is_too_large(rd_kafka_resp_err_t error) {
+        return error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
+               error == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE;
+    }
     void take_event(rd_kafka_event_t* event) override {
         while (const rd_kafka_message_t* const one = rd_kafka_event_message_next(event)) {
             const auto ticket = reinterpret_cast<std::uint64_t>(one->_private);
@@ -537,11 +541,11 @@ private:
             if (!down_because().empty()) why += "; " + down_because();
             if (rd_kafka_message_status(one) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED)
                 why += "; whether it has arrived is not known";
-            answers_.push_back({ticket, std::move(why)});
+            answers_.push_back({ticket, std::move(why), is_too_large(one->err)});
         }
     }
 
-    std::vector<SinkAnswer> answers_;
+    std::vector<KafkaAnswer> answers_;
     std::size_t at_ = 0;
 };
 

@@ -75,11 +75,18 @@ public:
     virtual Came next(KafkaMessage& out) = 0;
 };
 
+struct KafkaAnswer {
+    std::uint64_t ticket = 0;
+    std::string error{};  // empty: it has it
+    // What it was sent in is larger than the topic takes: it, or others that went with it.
+    bool too_large = false;
+};
+
 class KafkaWriter : public KafkaClient {
 public:
-    // Empty: it is on its way, and next() tells what came of it.
-    virtual std::string send(const SinkText& text) = 0;
-    virtual bool next(SinkAnswer& out) = 0;
+    // Without an error: it is on its way, and next() tells what came of it.
+    virtual KafkaAnswer send(const SinkText& text) = 0;
+    virtual bool next(KafkaAnswer& out) = 0;
 };
 
 std::unique_ptr<KafkaReader> make_kafka_reader(const PeerDeps& deps, const LinkConfig& config);

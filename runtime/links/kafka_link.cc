@@ -218,11 +218,38 @@ std::string KafkaSink::down_words(const std::string& error) const {
 }
 
 void KafkaSink::send(SinkText&& text) {
+    KafkaAnswer said = writer_->send(text);
+    const bool by_itself = bytes_.empty();
     ++pending_;
-    std::string why = writer_->send(text);
-    if (!why.empty()) return refused_.push_back({text.ticket, std::move(why)});
+    if (!said.error.empty()) {
+        // That is our own limit, which is of each message.
+        refused_.push_back(said.too_large ? never_goes(std::move(text), std::move(said.error))
+                                          : SinkAnswer{text.ticket, std::move(said.error)});
+        return;
+    }
     bytes_[text.ticket] = text.text.size();
     pending_bytes_ += text.text.size();
+    // What is sent beside it may go in one batch with it.
+    alone_.reset();
+    if (by_itself) alone_ = std::move(text);
+}
+
+// A batch that is too large is refused whole: which of its messages it was nobody says. So each goes
+// by itself for a while, until it is found; what can never go is passed then.
+SinkAnswer KafkaSink::answer_of(KafkaAnswer&& said) {
+    const bool by_itself = alone_ && alone_->ticket == said.ticket;
+    if (said.too_large) {
+        careful_ = by_itself ? 0 : kCarefulTexts;
+        if (by_itself) {
+            SinkText text = std::move(*alone_);
+            alone_.reset();
+            return never_goes(std::move(text), std::move(said.error));
+        }
+    } else if (careful_ > 0 && said.error.empty()) {
+        --careful_;
+    }
+    if (by_itself) alone_.reset();
+    return {said.ticket, std::move(said.error)};
 }
 
 std::size_t KafkaSink::turn(std::vector<SinkAnswer>& answers) {
@@ -231,15 +258,15 @@ std::size_t KafkaSink::turn(std::vector<SinkAnswer>& answers) {
     writer_->turn();
     pending_ -= refused_.size();
     for (SinkAnswer& one : std::exchange(refused_, {})) answers.push_back(std::move(one));
-    SinkAnswer answer;
-    while (writer_->next(answer)) {
+    KafkaAnswer said;
+    while (writer_->next(said)) {
         ++done;
-        const auto at = bytes_.find(answer.ticket);
+        const auto at = bytes_.find(said.ticket);
         if (at == bytes_.end()) continue;
         pending_bytes_ -= at->second;
         bytes_.erase(at);
         --pending_;
-        answers.push_back(std::move(answer));
+        answers.push_back(answer_of(std::move(said)));
     }
     KafkaLook look;
     if (writer_->looked(look)) {

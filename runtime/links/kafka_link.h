@@ -80,6 +80,7 @@ private:
 class KafkaSink final : public LinkSink {
 public:
     static constexpr std::int64_t kLookNs = 1'000'000'000;
+    static constexpr std::size_t kCarefulTexts = kSinkTurnTexts;  // as many as may go at once
 
     KafkaSink(const PeerDeps& deps, std::unique_ptr<KafkaWriter> writer);
 
@@ -87,7 +88,9 @@ public:
     void send(SinkText&& text) override;
     std::size_t turn(std::vector<SinkAnswer>& answers) override;
     std::size_t pending() const override { return pending_; }
-    std::size_t unsent() const override { return pending_bytes_; }
+    std::size_t unsent() const override {
+        return careful_ > 0 && pending_ > 0 ? kSinkUnsentMax : pending_bytes_;
+    }
     std::string_view waits_because() const override {
         return absent_ ? "there is no topic of that name" : std::string_view();
     }
@@ -95,6 +98,7 @@ public:
 
 private:
     std::string down_words(const std::string& error) const;
+    SinkAnswer answer_of(KafkaAnswer&& said);
 
     const core::Clock& clock_;
     std::unique_ptr<KafkaWriter> writer_;
@@ -104,6 +108,8 @@ private:
     std::size_t pending_ = 0, pending_bytes_ = 0;
     std::map<std::uint64_t, std::size_t> bytes_;  // by ticket
     std::vector<SinkAnswer> refused_;             // before they went out
+    std::optional<SinkText> alone_;               // it is on its way, and nothing beside it
+    std::size_t careful_ = 0;                     // so many more go one by one
 };
 
 }  // namespace millrace::runtime

@@ -301,6 +301,20 @@ class Sinks(KafkaCase):
         harness.wait_until("another sent", lambda: self.status(id)["sent"] == 2)
         self.assertEqual(sorted(json.loads(m[4])["payload"]["n"] for m in self.kafka.read(topic)), [0, 2])
 
+    def test_what_is_too_large_for_the_topic_holds_up_no_stream(self):
+        pattern, topic = self.unique("kafka.huge"), self.topic(1)
+        id = self.create(direction="out", type="kafka", mode="stream", config=self.config(topic, pattern=pattern))
+        self.server.send_event(pattern, {"n": 0})
+        harness.wait_until("one sent", lambda: self.status(id)["sent"] == 1)
+        self.kafka.errors(kafka_peer.PRODUCE, kafka_peer.TOO_LARGE, 1)
+        huge = self.server.send_event(pattern, {"n": 1})["eventId"]
+        letter = harness.wait_until("its letter", lambda: [x for x in self.server.items("/v2/dlq?pattern=system.link.unsent")
+                                                           if huge in json.dumps(x)])
+        self.assertIn("large", letter[0]["error"].lower())
+        self.server.send_event(pattern, {"n": 2})
+        harness.wait_until("another sent", lambda: self.status(id)["sent"] == 2)
+        self.assertEqual([json.loads(m[4])["payload"]["n"] for m in self.kafka.read(topic)], [0, 2])
+
     def test_a_producer_that_came_to_its_end_is_followed_by_another(self):
         pattern = self.unique("kafka.fatal")
         id, topic = self.sink(pattern, retries=20)

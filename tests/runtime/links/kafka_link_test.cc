@@ -27,7 +27,7 @@ struct KafkaScript {
     };
     std::deque<Came> comes;
     std::string sent, refuses;  // "ticket:key=text;"
-    std::deque<SinkAnswer> answers;
+    std::deque<KafkaAnswer> answers;
 };
 
 template <typename Interface>
@@ -68,12 +68,12 @@ public:
 class KafkaFakeWriter final : public KafkaFakeClient<KafkaWriter> {
 public:
     using KafkaFakeClient::KafkaFakeClient;
-    std::string send(const SinkText& text) override {
-        if (!script_.refuses.empty()) return script_.refuses;
+    KafkaAnswer send(const SinkText& text) override {
+        if (!script_.refuses.empty()) return {text.ticket, script_.refuses};
         script_.sent += std::to_string(text.ticket) + ":" + text.key + "=" + text.text + ";";
         return {};
     }
-    bool next(SinkAnswer& out) override {
+    bool next(KafkaAnswer& out) override {
         if (script_.answers.empty()) return false;
         out = script_.answers.front();
         script_.answers.pop_front();
@@ -398,6 +398,49 @@ TEST(KafkaSink, KeepsItsProducerWhileSomethingIsOnItsWay) {
     sink.turn(answers);
     ASSERT_TRUE(sink.trouble());
     EXPECT_EQ(sink.trouble()->why, "no broker answers; all brokers are down");
+}
+
+TEST(KafkaSink, WhatIsTooLargeIsFoundAndCanNeverGo) {
+    core::ManualClock clock;
+    KafkaScript script;
+    PeerDeps deps;
+    deps.clock = &clock;
+    KafkaSink sink(deps, std::make_unique<KafkaFakeWriter>(script));
+    std::vector<SinkAnswer> answers;
+    script.answer = KafkaLook{"", true, {}};
+    sink.turn(answers);
+    sink.turn(answers);
+    const auto send = [&](std::uint64_t ticket, std::string text) {
+        sink.send({.ticket = ticket, .id = "", .pattern = "", .text = std::move(text)});
+    };
+    const auto answered = [&](std::deque<KafkaAnswer> said) {
+        script.answers = std::move(said);
+        answers.clear();
+        sink.turn(answers);
+    };
+    // One batch: it may be either.
+    send(1, "a");
+    send(2, "large");
+    answered({{1, "too large", true}, {2, "too large", true}});
+    ASSERT_EQ(answers.size(), 2U);
+    EXPECT_FALSE(answers[0].returned || answers[1].returned);
+    // So they go one by one.
+    EXPECT_TRUE(sink.has_room());
+    send(3, "a");
+    EXPECT_FALSE(sink.has_room());
+    answered({{3, ""}});
+    EXPECT_TRUE(sink.has_room());
+    send(4, "large");
+    answered({{4, "too large", true}});
+    ASSERT_TRUE(answers.size() == 1 && answers[0].returned);
+    EXPECT_EQ(answers[0].returned->text, "large");
+    EXPECT_EQ(answers[0].error, "too large");
+    // It is found.
+    send(5, "b");
+    EXPECT_TRUE(sink.has_room());
+    // One that fails for another reason may be tried again.
+    answered({{5, "timed out"}});
+    EXPECT_FALSE(answers[0].returned);
 }
 
 }  // namespace
