@@ -2,6 +2,7 @@
 #include "runtime/api/audit.h"
 #include "runtime/api/handlers.h"
 #include "runtime/api/letter_pattern.h"
+#include "runtime/api/part_order.h"
 #include "store/rows/dead_letters.h"
 #include "store/rows/registry_store.h"
 
@@ -215,8 +216,8 @@ core::Result<std::string> read_patch(std::string_view body) {
 
 // The mark and who made it, in one commit. `open` is what a group is without a mark.
 Answer mark(Services& services, const identity::Principal& by, const std::string& fingerprint,
-            const std::string& state, const std::string& members) {
-    const std::int64_t now_us = services.clock().wall_us();
+            const std::string& state, const std::string& members, std::int64_t at_us) {
+    const std::int64_t now_us = at_us != 0 ? at_us : services.clock().wall_us();
     const std::string id = row_prefix(by.tenant) + fingerprint;
     const std::string entry = audit_entry(
         by, "update", "dlq_group", fingerprint,
@@ -256,6 +257,8 @@ void list_dead_letter_groups(Call& call, const Respond& respond) {
 }
 
 void patch_dead_letter_group(Call& call, const Respond& respond) {
+    const auto part = part_order_of(call);
+    if (!part) return respond(error_response(part.error()));
     auto state = read_patch(call.request.body_view());
     if (!state) return respond(error_response(state.error()));
     const std::string fingerprint(call.request.param("fingerprint"));
@@ -275,12 +278,20 @@ void patch_dead_letter_group(Call& call, const Respond& respond) {
         identity::Principal by;
         std::string fingerprint, state, members;
         bool known = false;
+        PartOrder part;
         core::Status looked;
     };
     // Where a key's patterns leave some out a letter has to be there that is its business.
     const identity::Principal& by = call.request.principal;
-    auto patch = std::make_shared<Patch>(
-        Patch{by, fingerprint, *state, audit_members(call.request), known && !by.is_bounded(), {}});
+    auto patch = std::make_shared<Patch>(Patch{by,
+                                               fingerprint,
+                                               *state,
+                                               audit_members(call.request),
+                                               known && !by.is_bounded(),
+                                               *part,
+                                               {}});
+    // Whoever asks all partitions has found it in one of them: all get the mark.
+    if (part->there && !part->looks) patch->known = true;
     const auto look = [patch, &services] {
         if (patch->known) return;
         store::DeadLetterQuery query;
@@ -301,7 +312,9 @@ void patch_dead_letter_group(Call& call, const Respond& respond) {
             return respond(
                 error_response(not_found("group of dead letters", patch->fingerprint).value()));
         }
-        auto marked = mark(services, patch->by, patch->fingerprint, patch->state, patch->members);
+        if (patch->part.looks) return respond(json_response(200, "{}"));
+        auto marked = mark(services, patch->by, patch->fingerprint, patch->state, patch->members,
+                           patch->part.at_us);
         respond(marked ? std::move(*marked) : error_response(marked.error()));
     };
     if (!services.run_aside(Aside::kLook, look, answer))

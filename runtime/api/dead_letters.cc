@@ -7,6 +7,7 @@
 #include "runtime/api/handlers.h"
 #include "runtime/api/letter_pattern.h"
 #include "runtime/api/list_places.h"
+#include "runtime/api/part_order.h"
 #include "runtime/event/misfit.h"
 #include "store/log/log_reader.h"
 #include "store/rows/row_batch.h"
@@ -83,6 +84,16 @@ struct ReplaySelection {
     double per_second = 0;
     bool dry_run = false;
     std::optional<std::int64_t> expect;  // so many, or none is replayed
+    PartOrder part;
+
+    // Of several partitions: what is asked of all of them is judged by who asks them.
+    void take(PartOrder&& of_all) {
+        part = std::move(of_all);
+        if (!part.there) return;
+        dry_run = part.looks;
+        expect = part.expect;
+        per_second = part.per_second.value_or(per_second);
+    }
 };
 
 core::Result<ReplaySelection> read_selection(std::string_view body, std::int64_t now_us) {
@@ -254,11 +265,13 @@ struct Bulk {
     core::Status selected;
     std::size_t left_out = 0;
     std::optional<AuditPromise> promise = {};  // in the commit of what is done
+    std::vector<std::string> missing = {};     // ids that are none of this partition's
 };
 
 // Writes them down; on any thread.
 void redrive(Services& services, Bulk& bulk) {
-    if (bulk.keys.empty() && bulk.left_out != 0 && !bulk.selection.dry_run) {
+    const PartOrder& part = bulk.selection.part;
+    if (bulk.keys.empty() && bulk.left_out != 0 && !bulk.selection.dry_run && !part.there) {
         bulk.selected = core::fail(core::ErrorCode::kConflict,
                                    "the subscriptions of all " + std::to_string(bulk.left_out) +
                                        " are paused, not active or removed");
@@ -275,6 +288,7 @@ void redrive(Services& services, Bulk& bulk) {
     if (!bulk.selected || bulk.selection.dry_run) return;
     const auto told = [&](core::JsonWriter& json) {
         json.field("count", bulk.keys.size());
+        if (part.there) json.field("total", part.total);
         append_request(json, bulk.request);
     };
     bulk.promise.emplace(services, bulk.by, "replay", "dead_letter", "", told, bulk.actor);
@@ -294,7 +308,13 @@ ApiResponse would_be(Services& services, const Bulk& bulk) {
     json.key("sample").begin_array();
     for (std::size_t i = 0; i < std::min(bulk.keys.size(), kShownSampleMax); ++i)
         json.value(store::encode_dead_letter_id(services.database().hasher(), bulk.keys[i]));
-    json.end_array().end_object();
+    json.end_array();
+    if (bulk.selection.part.there) {
+        json.key("missing").begin_array();
+        for (const std::string& id : bulk.missing) json.value(id);
+        json.end_array();
+    }
+    json.end_object();
     return json_response(200, std::move(body));
 }
 
@@ -410,6 +430,9 @@ Answer replay_dead_letter(Call& call) {
 void replay_dead_letters(Call& call, const Respond& respond) {
     auto selection = read_selection(call.request.body_view(), call.services.clock().wall_us());
     if (!selection) return respond(error_response(selection.error()));
+    auto part = part_order_of(call);
+    if (!part) return respond(error_response(part.error()));
+    selection->take(std::move(*part));
     auto bulk = std::make_shared<Bulk>(Bulk{std::move(*selection),
                                             {},
                                             call.request.principal,
@@ -419,6 +442,10 @@ void replay_dead_letters(Call& call, const Respond& respond) {
                                             0});
     for (const std::string& id : bulk->selection.ids) {
         auto row = find_dead_letter(call, id);
+        if (!row && bulk->selection.part.there && row.error().code == core::ErrorCode::kNotFound) {
+            bulk->missing.push_back(id);
+            continue;
+        }
         if (!row) return respond(error_response(row.error()));
         if (auto runs = check_runs(call, row->row); !runs)
             return respond(error_response(runs.error()));

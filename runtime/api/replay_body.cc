@@ -2,8 +2,10 @@
 
 #include "matcher/subscription_spec.h"
 #include "runtime/api/pattern_bounds.h"
+#include "runtime/delivery/delivery_id.h"
 #include "runtime/event/snake_names.h"
 #include "runtime/event/source_type.h"
+#include "runtime/registry/document_body.h"
 #include "store/rows/kv_history.h"
 
 #include <algorithm>
@@ -17,6 +19,7 @@ namespace {
 constexpr double kEventsPerSecondMax = 1e9;
 constexpr double kSpeedMax = 1e6;
 constexpr std::size_t kReplaySubscriptionsMax = 10'000;
+constexpr std::size_t kReplayIdBytesMax = 64;
 
 // "instant", "original", "10x" (times as fast as it was), or a number of events a second (as a
 // number or as text).
@@ -177,6 +180,27 @@ void read_chosen(core::JsonObject& in, bool dry_run, std::vector<std::string>& i
     if (ids.empty()) in.refuse("subscriptionIds", "must be a list of at least one id, or \"all\"");
 }
 
+// Whoever gives it an id can ask for it again without beginning it twice. Its deliveries' ids hang
+// on what it begins with.
+void read_id(core::JsonObject& in, ReplaySpec& spec) {
+    if (!in.text("id", spec.id, {.bytes_min = 1, .bytes_max = kReplayIdBytesMax})) return;
+    if (!is_resource_id(spec.id))
+        return in.refuse("id", "may hold letters, digits and _ - . : @ only");
+    if (spec.id.starts_with(kNewIdsReplayPrefix) != spec.new_ids) {
+        in.refuse("id", spec.new_ids ? "of a replay with newIds begins with \"rpn_\""
+                                     : "may not begin with \"rpn_\": that is one with newIds");
+    }
+}
+
+// Of one partition of several.
+void take_part(const PartOrder& part, ReplaySpec& spec) {
+    if (!part.id.empty()) spec.id = part.id;
+    spec.created_at_us = part.at_us;
+    spec.counted_to = part.ends;
+    if (!part.looks) spec.expect = part.expect.value_or(-1);
+    spec.events_per_second /= static_cast<double>(part.parts);
+}
+
 // A dry run of a script that no chosen handler runs would find nothing and say that all is well.
 bool is_run_by_any(Call& call, const ReplaySpec& spec, const Script& script) {
     bool found = false;
@@ -193,7 +217,7 @@ bool is_run_by_any(Call& call, const ReplaySpec& spec, const Script& script) {
 
 }  // namespace
 
-core::Result<ReplaySpec> read_replay_body(Call& call) {
+core::Result<ReplaySpec> read_replay_body(Call& call, const PartOrder& part) {
     core::JsonDocument document;
     const auto sent = camel_case_body(call.request.body_view());
     if (!sent) return core::fail(sent.error());
@@ -222,6 +246,7 @@ core::Result<ReplaySpec> read_replay_body(Call& call) {
         }
     }
     read_chosen(*in, spec.dry_run, ids);
+    read_id(*in, spec);
     if (auto status = in->finish(); !status) return core::fail(status.error());
     for (const std::string& id : ids) {
         const SubscriptionRef subscription =
@@ -245,6 +270,7 @@ core::Result<ReplaySpec> read_replay_body(Call& call) {
     }
     auto root = document.parse(call.request.body_view());
     if (root) core::append_json(spec.document, *root);
+    if (part.there) take_part(part, spec);
     return spec;
 }
 

@@ -5,10 +5,12 @@
 #pragma once
 
 #include "runtime/api/call.h"
+#include "runtime/api/part_order.h"
 #include "runtime/replay/replay_types.h"
 
 namespace millrace::runtime::api {
 
-core::Result<ReplaySpec> read_replay_body(Call& call);
+// `part`: what the front of a cluster has said beside it.
+core::Result<ReplaySpec> read_replay_body(Call& call, const PartOrder& part);
 
 }  // namespace millrace::runtime::api

@@ -1,8 +1,11 @@
 // /v2/replays: deliver a range of the log again.
 #include "runtime/api/audit.h"
 #include "runtime/api/handlers.h"
+#include "runtime/api/list_places.h"
+#include "runtime/api/part_order.h"
 #include "runtime/api/replay_body.h"
 #include "runtime/api/tenant_quota.h"
+#include "runtime/replay/replay_history.h"
 #include "runtime/replay/shadow_lane.h"
 #include "store/log/event_search.h"
 #include "store/rows/registry_store.h"
@@ -72,6 +75,13 @@ struct AskedReplay {
     core::Result<std::uint64_t> counted = std::uint64_t{0};
 };
 
+std::vector<core::LogOffset> ends_now(const store::Database& database) {
+    std::vector<core::LogOffset> ends;
+    for (std::size_t i = 0; i < database.shards(); ++i)
+        ends.push_back(database.durable_end(core::ShardId(static_cast<std::uint16_t>(i))));
+    return ends;
+}
+
 // The events that `expect` is about: those that GET /v2/events?count=1 counts, up to a place that
 // the replay does not pass either. On the sideline.
 core::Result<std::uint64_t> count_selected(AskedReplay& asked) {
@@ -91,10 +101,11 @@ core::Result<std::uint64_t> count_selected(AskedReplay& asked) {
     query.correlation_id = criteria.correlation_id;
     query.causation_id = criteria.causation_id;
     query.context_id = criteria.context_id;
-    std::vector<core::LogOffset>& ends = asked.spec.counted_to;
     store::Database& database = asked.services.database();
-    for (std::size_t i = 0; i < database.shards(); ++i)
-        ends.push_back(database.durable_end(core::ShardId(static_cast<std::uint16_t>(i))));
+    if (asked.spec.counted_to.empty()) asked.spec.counted_to = ends_now(database);
+    const std::vector<core::LogOffset>& ends = asked.spec.counted_to;
+    if (ends.size() != database.shards())
+        return core::fail(core::ErrorCode::kValidation, "ends: are not of this partition");
     query.accept = [&](const store::StoredEvent& event) {
         count += event.position.offset < ends[event.position.shard.value] &&
                  (*filter)->accepts(event) && asked.by.may_see(event.pattern);
@@ -121,6 +132,54 @@ core::Status check_expected(const AskedReplay& asked) {
             .in("expect"));
 }
 
+// Where it ends, of one that was begun before: what was counted for it lies before.
+std::vector<core::LogOffset> ends_of(const ReplayProgress& replay) {
+    std::vector<core::LogOffset> ends;
+    core::JsonDom dom;
+    core::JsonArray shards;
+    const auto range = dom.parse(replay.range);
+    if (!range || !range->get(shards)) return ends;
+    for (const core::JsonElement shard : shards) {
+        core::JsonElement member;
+        std::uint64_t to = 0;
+        if (shard.find("to", member)) member.get(to);
+        ends.emplace_back(to);
+    }
+    return ends;
+}
+
+// To the front of a cluster: what this partition's part would be, or is.
+ApiResponse looked(const AskedReplay& asked, std::string_view status) {
+    std::string body;
+    core::JsonWriter json(body);
+    json.begin_object().field_or_null("status", status);
+    if (asked.spec.expect >= 0) json.field("count", *asked.counted);
+    json.key("ends").begin_array();
+    for (const core::LogOffset end : asked.spec.counted_to) json.value(end.value);
+    json.end_array().end_object();
+    return json_response(200, std::move(body));
+}
+
+void look_at_replay(const std::shared_ptr<AskedReplay>& asked, const Respond& respond) {
+    Services& services = asked->services;
+    std::string status;
+    if (!asked->spec.id.empty()) {
+        if (const auto there = services.replay(asked->spec.tenant, asked->spec.id)) {
+            status = there->status;
+            asked->spec.counted_to = ends_of(*there);
+        }
+    }
+    if (asked->spec.counted_to.empty()) asked->spec.counted_to = ends_now(services.database());
+    if (asked->spec.expect < 0) return respond(looked(*asked, status));
+    const bool taken = services.run_aside(
+        Aside::kLook, [asked] { asked->counted = count_selected(*asked); },
+        [asked, respond, status] {
+            if (!asked->counted) return respond(error_response(asked->counted.error()));
+            respond(looked(*asked, status));
+        });
+    if (!taken) respond(error_response(busy_aside(Aside::kLook)));
+}
+
 ApiResponse begin_replay(AskedReplay& asked) {
     const bool dry_run = asked.spec.dry_run;
     const std::string request = asked.spec.document;
@@ -133,10 +192,15 @@ ApiResponse begin_replay(AskedReplay& asked) {
     };
     auto id = asked.services.start_replay(std::move(asked.spec));
     if (!id) return error_response(id.error());
-    if (promise) promise->keep();
+    std::string status = "running";
+    if (promise) {
+        promise->keep();
+    } else if (const auto there = asked.services.replay(asked.by.tenant, *id)) {
+        status = there->status;  // it was begun before
+    }
     std::string body;
     core::JsonWriter json(body);
-    json.begin_object().field("id", *id).field("status", "running").end_object();
+    json.begin_object().field("id", *id).field("status", status).end_object();
     ApiResponse response = json_response(202, std::move(body));
     response.headers.emplace_back("Location", "/v2/replays/" + *id);
     return response;
@@ -145,12 +209,19 @@ ApiResponse begin_replay(AskedReplay& asked) {
 }  // namespace
 
 void start_replay(Call& call, const Respond& respond) {
-    if (auto may = may_start_replay(call); !may) return respond(error_response(may.error()));
-    auto spec = read_replay_body(call);
+    const auto part = part_order_of(call);
+    if (!part) return respond(error_response(part.error()));
+    auto spec = read_replay_body(call, *part);
     if (!spec) return respond(error_response(spec.error()));
     auto asked = std::make_shared<AskedReplay>(AskedReplay{
         call.services, call.request.principal, audit_members(call.request), std::move(*spec)});
-    if (asked->spec.expect < 0) return respond(begin_replay(*asked));
+    const bool again =
+        !asked->spec.id.empty() && call.services.replay(call.tenant(), asked->spec.id);
+    if (again && !part->there) return respond(begin_replay(*asked));
+    if (auto may = may_start_replay(call); !again && !may)
+        return respond(error_response(may.error()));
+    if (part->looks) return look_at_replay(asked, respond);
+    if (again || asked->spec.expect < 0) return respond(begin_replay(*asked));
     const bool taken = call.services.run_aside(
         Aside::kLook, [asked] { asked->counted = count_selected(*asked); },
         [asked, respond] {
@@ -169,8 +240,16 @@ Answer list_replays(Call& call) {
     const auto page = call.services.replays(call.tenant(), *cursor, *limit);
     if (!page) return core::fail(page.error());
     ListBody body;
-    for (const ReplayProgress& replay : page->replays) append_progress(body.json(), replay);
-    return body.finish(page->next.empty() ? std::string() : encode_key_cursor(page->next));
+    ListPlaces places(call.request);
+    for (const ReplayProgress& replay : page->replays) {
+        append_progress(body.json(), replay);
+        places.add(replay.created_at_us,
+                   encode_key_cursor(ReplayHistory::cursor_at(replay.created_at_us, replay.id)));
+    }
+    ApiResponse whole =
+        body.finish(page->next.empty() ? std::string() : encode_key_cursor(page->next));
+    places.append_to(whole);
+    return whole;
 }
 
 Answer get_replay(Call& call) {
@@ -215,6 +294,8 @@ Answer list_replay_differences(Call& call) {
                               "' are gone: only those of the latest dry runs are kept");
     }
     ListBody body;
+    ListPlaces places(call.request);
+    places.begin_at(call.text("cursor"));
     std::string next;
     std::size_t bytes = 0;
     for (std::size_t i = 0; i < rows->size(); ++i) {
@@ -225,8 +306,11 @@ Answer list_replay_differences(Call& call) {
         if (!may_see_difference(call.request.principal, (*rows)[i].json)) continue;
         bytes += (*rows)[i].json.size();
         body.json().raw((*rows)[i].json);
+        places.add(0, encode_key_cursor((*rows)[i].id.substr(id.size() + 1)));
     }
-    return body.finish(next);
+    ApiResponse whole = body.finish(next);
+    places.append_to(whole);
+    return whole;
 }
 
 }  // namespace millrace::runtime::api

@@ -168,6 +168,9 @@ public:
     // Clears away what waits for one that is closing, removes it, and tells how much that was.
     using Buried = std::function<void(core::Result<std::uint64_t>)>;
     virtual void bury(SubscriptionRef subscription, Buried done) = 0;
+    // How much waited here for one that its home, another partition, has removed; nothing while
+    // that is being cleared away, and of one that was removed long ago.
+    virtual std::optional<std::uint64_t> cleared_of(core::TenantId, std::string_view) { return {}; }
     // What a subscription that is behind has not got before these places (kNotLive: now) it will
     // not get.
     virtual void skip_behind(core::SubscriptionId subscription,

@@ -2,6 +2,7 @@
 #include "core/moment.h"
 #include "runtime/api/documents.h"
 #include "runtime/api/handlers.h"
+#include "runtime/api/part_order.h"
 #include "runtime/stream/event_tail.h"
 
 #include <utility>
@@ -11,6 +12,8 @@ namespace millrace::runtime::api {
 namespace {
 
 using Places = std::vector<core::LogOffset>;
+// So long whoever asks waits, and no longer.
+constexpr std::int64_t kClearingNsMax = 20'000'000'000;
 
 Answer set_paused(Call& call, bool paused) {
     const std::string_view id = call.request.param("id");
@@ -96,6 +99,28 @@ ReplaySpec again_from(Call& call, const Subscription& subscription, const Places
     return spec;
 }
 
+// Of a copy: it is told when its home has removed it and what waited for it here is cleared away.
+void tell_cleared(Services& services, core::TenantId tenant, const std::string& id, Closing how,
+                  std::int64_t until_ns, const Respond& respond) {
+    constexpr std::int64_t kLookAgainUs = 50'000;
+    if (const auto count = services.cleared_of(tenant, id)) return respond(removed(how, *count));
+    if (services.clock().monotonic_ns() >= until_ns) {
+        return respond(error_response(
+            core::Error(core::ErrorCode::kUnavailable, "how much waited here is not known yet")));
+    }
+    services.run_after(kLookAgainUs, [&services, tenant, id, how, until_ns, respond] {
+        tell_cleared(services, tenant, id, how, until_ns, respond);
+    });
+}
+
+// In a partition that has a copy of it: its home lets it run, here and there.
+Answer begin_again(Call& call, ReplaySpec&& again) {
+    if (again.ranges.empty()) return json_response(200, "{}");
+    if (auto replay = call.services.start_replay(std::move(again)); !replay)
+        return core::fail(std::move(replay.error()));
+    return json_response(200, R"({"begun":true})");
+}
+
 }  // namespace
 
 // Two steps, so that a crash between them loses nothing: nobody sees it any more, then what waits
@@ -103,7 +128,14 @@ ReplaySpec again_from(Call& call, const Subscription& subscription, const Places
 void delete_subscription(Call& call, const Respond& respond) {
     const auto how = read_waiting(call);
     if (!how) return respond(error_response(how.error()));
+    const auto part = part_order_of(call);
+    if (!part) return respond(error_response(part.error()));
     const std::string id(call.request.param("id"));
+    if (part->looks) {
+        const std::int64_t now_ns = call.services.clock().monotonic_ns();
+        return tell_cleared(call.services, call.tenant(), id, *how, now_ns + kClearingNsMax,
+                            respond);
+    }
     auto& table = call.services.registry().table<Subscription>();
     if (!table.find(call.tenant(), id)) {  // one that was set aside, or none
         auto gone = delete_document<Subscription>(call);
@@ -146,6 +178,8 @@ Answer pause_subscription(Call& call) {
 }
 
 Answer resume_subscription(Call& call) {
+    auto part = part_order_of(call);
+    if (!part) return core::fail(std::move(part.error()));
     std::string from;
     if (!call.request.body_view().empty()) {
         core::JsonDocument document;
@@ -158,12 +192,20 @@ Answer resume_subscription(Call& call) {
     const auto subscription =
         call.services.registry().table<Subscription>().find(call.tenant(), id);
     if (!subscription) return not_found("subscription", id);
+    if (!part->from.empty()) from = part->from;
     const auto places = read_from(call, from);
     if (!places) return core::fail(places.error());
+    if (part->looks) return json_response(200, "{}");
     if (places->empty()) return set_paused(call, false);
     auto again = again_from(call, *subscription, *places);
+    again.id = part->id;
+    again.created_at_us = part->at_us;
     call.services.skip_behind(subscription->number, *places);
+    if (part->there && !part->at_home) return begin_again(call, std::move(again));
     auto answer = set_paused(call, false);
+    // Another partition has begun it.
+    if (answer && again.ranges.empty() && part->total != 0)
+        answer->headers.emplace_back("Location", "/v2/replays/" + part->id);
     if (!answer || again.ranges.empty()) return answer;
     auto replay = call.services.start_replay(std::move(again));
     if (!replay) {  // an error has resumed nothing

@@ -1,6 +1,7 @@
 #include "runtime/edge/edge_http.h"
 
 #include "io/error_body.h"
+#include "io/http_head.h"
 #include "runtime/api/query_check.h"
 #include "runtime/edge/edge_cloudevents.h"
 #include "runtime/edge/edge_console.h"
@@ -10,6 +11,7 @@
 #include "runtime/edge/request_text.h"
 #include "runtime/identity/credentials.h"
 #include "runtime/identity/limits.h"
+#include "runtime/identity/trusted_front.h"
 #include "store/log/durability_text.h"
 
 #include <algorithm>
@@ -295,8 +297,12 @@ void EdgeHttp::forward(io::Request& request) {
         out.headers.emplace_back(identity::kCrossingPath, request.path);
     out.query = request.query;
     out.content_type = request.content_type;
-    for (const io::HeaderField& header : request.headers)
+    const bool of_front = identity_.authenticator().front() != nullptr;
+    for (const io::HeaderField& header : request.headers) {
+        // Where there is no front it is a client's.
+        if (!of_front && io::equals_ignore_case(header.name, identity::kFrontOrderHeader)) continue;
         out.headers.emplace_back(header.name, header.value);
+    }
     out.body = request.body;
     out.principal = gate_.principal;
     out.page_refused = std::move(gate_.page_refused);

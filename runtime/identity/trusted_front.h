@@ -31,6 +31,7 @@ inline constexpr std::string_view kFrontTokenHeader = "Millrace-Cluster-Token";
 inline constexpr std::string_view kFrontPrincipalHeader = "Millrace-Principal";
 inline constexpr std::string_view kFrontPeerHeader = "Millrace-Peer";
 inline constexpr std::string_view kFrontAnswerHeader = "Millrace-Cluster";
+inline constexpr std::string_view kFrontOrderHeader = "Millrace-Order";  // api/part_order.h
 // What partitions ask each other, by their nodes' fronts (runtime/crossing).
 inline constexpr std::string_view kCrossingFolder = "/cluster/";
 inline constexpr std::string_view kCrossingPath = ":path";  // no client sends such a header

@@ -12,10 +12,11 @@ namespace {
 constexpr std::array<std::string_view, 10> kOfTheConnection = {
     "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "TE",
     "Trailer",    "Upgrade",    "Content-Length",   "Content-Encoding",  "Expect"};
-constexpr std::array<std::string_view, 7> kOfFronts = {identity::kFrontTokenHeader,
+constexpr std::array<std::string_view, 8> kOfFronts = {identity::kFrontTokenHeader,
                                                        identity::kFrontPrincipalHeader,
                                                        identity::kFrontPeerHeader,
                                                        identity::kFrontAnswerHeader,
+                                                       identity::kFrontOrderHeader,
                                                        "Millrace-Partition",
                                                        "Millrace-Relay",
                                                        "Millrace-Places"};

@@ -91,8 +91,9 @@ void Front::take_private(Passage& passage, const io::Request& request) {
     if (target.where != Target::Where::kHere && !passage.goes_on) return answer_not_here(passage);
     if (passage.goes_on) passage.headers.emplace_back(kPartitionHeader, digits);
     // As that node has said it.
-    for (const std::string_view name : {identity::kFrontTokenHeader, identity::kFrontPeerHeader,
-                                        identity::kFrontPrincipalHeader, kPlacesHeader}) {
+    for (const std::string_view name :
+         {identity::kFrontTokenHeader, identity::kFrontPeerHeader, identity::kFrontPrincipalHeader,
+          identity::kFrontOrderHeader, kPlacesHeader}) {
         const std::string_view value = request.header(name);
         if (!value.empty()) passage.headers.emplace_back(name, value);
     }

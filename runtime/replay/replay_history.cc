@@ -65,7 +65,7 @@ core::Result<ReplayHistory::Page> ReplayHistory::page(core::TenantId tenant,
     for (; it != entries.end() && page.ids.size() < limit; ++it) page.ids.push_back(it->id);
     if (it != entries.end() && it != entries.begin()) {
         const Entry& last = *std::prev(it);
-        page.next = std::to_string(last.created_at_us) + " " + last.id;
+        page.next = cursor_at(last.created_at_us, last.id);
     }
     return page;
 }

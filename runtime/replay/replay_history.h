@@ -41,6 +41,10 @@ public:
     // Before one more dry run: those whose differences go.
     std::vector<std::string> old_differences(core::TenantId tenant);
 
+    // The cursor of what is behind it.
+    static std::string cursor_at(std::int64_t created_at_us, std::string_view id) {
+        return std::to_string(created_at_us) + " " + std::string(id);
+    }
     struct Page {
         std::vector<std::string> ids;
         std::string next;  // the cursor of the next one; empty at the end

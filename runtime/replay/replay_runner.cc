@@ -94,13 +94,18 @@ core::Status ReplayRunner::arm(Running& replay) {
 }
 
 core::Result<std::string> ReplayRunner::start(ReplaySpec&& spec, const std::string& id) {
+    const auto there = is_there(spec, id);
+    if (!there) return core::fail(there.error());
+    if (*there) return id;
     auto replay = std::make_shared<Running>();
     ReplayState& state = replay->state;
     state.progress.id = id;
     state.progress.tenant = spec.tenant;
     state.progress.status = "running";
     state.progress.document = spec.document;
-    state.progress.created_at_us = state.progress.updated_at_us = deps_.clock->wall_us();
+    state.progress.updated_at_us = deps_.clock->wall_us();
+    state.progress.created_at_us =
+        spec.created_at_us != 0 ? spec.created_at_us : state.progress.updated_at_us;
     const auto beside = std::exchange(spec.beside, {});
     state.spec = std::move(spec);
     state.progress.dry_run = state.spec.dry_run;
@@ -118,6 +123,20 @@ core::Result<std::string> ReplayRunner::start(ReplaySpec&& spec, const std::stri
     }
     deps_.wake();
     return id;
+}
+
+core::Result<bool> ReplayRunner::is_there(const ReplaySpec& spec, const std::string& id) {
+    if (spec.id.empty()) return false;  // it was made just now
+    const auto own = progress(spec.tenant, id);
+    if (own && own->document == spec.document) return true;
+    if (!own) {
+        const auto row = deps_.database->registry().get(kReplayKind, id);
+        if (!row) return core::fail(row.error());
+        if (!*row) return false;
+    }
+    return core::fail(core::Error(core::ErrorCode::kConflict,
+                                  "id: \"" + id + "\" is a replay that was asked for otherwise")
+                          .in("id"));
 }
 
 core::Status ReplayRunner::admit(core::TenantId tenant) {

@@ -69,7 +69,8 @@ public:
     // Before the threads start: takes up the replays that were running.
     core::Status load(const FindScriptVersion& find, SetAside& aside);
 
-    // Of a range of time, or (spec.ranges) of the log.
+    // Of a range of time, or (spec.ranges) of the log. One that is there and was asked for with the
+    // same body is not begun a second time; another one of that id is kConflict.
     core::Result<std::string> start(ReplaySpec&& spec, const std::string& id);
     core::Result<ReplayProgress> progress(core::TenantId tenant, std::string_view id);
     // Returns when it is written: a replay that was told as cancelled does not come back.
@@ -141,6 +142,7 @@ private:
     ReplayProgress progress_of(const Running& replay) const;
     std::shared_ptr<Running> share(const Running& replay);
     core::Status admit(core::TenantId tenant);
+    core::Result<bool> is_there(const ReplaySpec& spec, const std::string& id);
     void remember(const ReplayState& state);
     void forget_old_dry_runs(core::TenantId tenant);
     core::Status take_up(const store::RegistryDocument& document, ReplayState&& state,

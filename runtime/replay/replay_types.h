@@ -40,7 +40,9 @@ struct LogRange {
 
 struct ReplaySpec {
     core::TenantId tenant;
-    std::int64_t from_us = 0;  // of the time of receipt; [from, to)
+    std::string id;                  // asked for by whoever begins it; empty: the server makes one
+    std::int64_t created_at_us = 0;  // 0: now. Not kept: the progress has it
+    std::int64_t from_us = 0;        // of the time of receipt; [from, to)
     std::int64_t to_us = 0;
     std::int64_t expect = -1;  // so many events, or it does not begin; -1: however many there are
     // By shard: what stands there or behind came after the events were counted. Empty: the log's

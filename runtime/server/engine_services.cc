@@ -99,6 +99,29 @@ void EngineServices::bury(SubscriptionRef subscription, Buried done) {
     });
 }
 
+void EngineServices::bury_copy(const SubscriptionRef& subscription) {
+    constexpr std::size_t kClearedMax = 256;  // the oldest is forgotten
+    const Cleared begun{subscription->tenant, subscription->id, {}};
+    const auto is_it = [begun](const Cleared& one) {
+        return one.tenant == begun.tenant && one.id == begun.id;
+    };
+    std::erase_if(cleared_, is_it);
+    if (cleared_.size() >= kClearedMax) cleared_.pop_front();
+    cleared_.push_back(begun);
+    bury(subscription, [this, is_it](const core::Result<std::uint64_t>& count) {
+        const auto one = std::find_if(cleared_.begin(), cleared_.end(), is_it);
+        if (count && one != cleared_.end()) one->count = *count;
+    });
+}
+
+std::optional<std::uint64_t> EngineServices::cleared_of(core::TenantId tenant,
+                                                        std::string_view id) {
+    for (const Cleared& one : cleared_) {
+        if (one.tenant == tenant && one.id == id) return one.count;
+    }
+    return {};
+}
+
 // Removals that the process before did not finish.
 void EngineServices::bury_leftovers() {
     deps_.registry->snapshot()->subscriptions.for_each([this](const SubscriptionRef& one) {
@@ -182,7 +205,8 @@ void EngineServices::submit_call(std::unique_ptr<ScriptRunJob> run, std::string 
 
 core::Result<std::string> EngineServices::start_replay(ReplaySpec&& spec) {
     const std::string_view prefix = spec.new_ids ? kNewIdsReplayPrefix : kReplayPrefix;
-    return feeder_->replays().start(std::move(spec), core::make_id(prefix, *deps_.random, 12));
+    const std::string id = spec.id.empty() ? core::make_id(prefix, *deps_.random, 12) : spec.id;
+    return feeder_->replays().start(std::move(spec), id);
 }
 core::Result<ReplayProgress> EngineServices::replay(core::TenantId tenant, std::string_view id) {
     return feeder_->replays().progress(tenant, id);

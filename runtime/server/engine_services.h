@@ -31,8 +31,10 @@
 #include "runtime/stream/stats_tail.h"
 
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -146,6 +148,9 @@ public:
     LogEnds handled_to() override;
     core::LogOffset place_of(const Subscription& subscription, core::ShardId shard) override;
     void bury(SubscriptionRef subscription, Buried done) override;
+    // Of a copy: how much it was is remembered for whoever removed it in its home.
+    void bury_copy(const SubscriptionRef& subscription);
+    std::optional<std::uint64_t> cleared_of(core::TenantId tenant, std::string_view id) override;
     const DueClock& due_clock() override { return *deps_.due; }
     void skip_behind(core::SubscriptionId subscription,
                      const std::vector<core::LogOffset>& to) override;
@@ -228,6 +233,11 @@ private:
     api::Readiness ability() const;
     void append_behind(core::JsonWriter& json) const;
     void bury_leftovers();
+    struct Cleared {
+        core::TenantId tenant;
+        std::string id;
+        std::optional<std::uint64_t> count;  // none: it is under way
+    };
     void open_stats(core::ShardId shard, const io::Request& request,
                     const identity::Principal& principal);
     StreamEdge stream_edge();
@@ -267,6 +277,7 @@ private:
     std::unique_ptr<graphql::GraphqlStreams> graphql_;
     std::unique_ptr<grpc::GrpcStreams> grpc_;
     std::atomic<std::size_t> message_bytes_{0};  // of its messages that wait for the conductor
+    std::deque<Cleared> cleared_;                // the API thread's; the oldest first
     StatsSeries series_;
     std::unique_ptr<StatsTail> stats_tail_;
     std::int64_t sampled_ns_ = 0;

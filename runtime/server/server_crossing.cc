@@ -177,8 +177,7 @@ core::Status ServerParts::take_copies_of(std::size_t home, SpreadRows&& rows, bo
     for (const std::string& row : taken->left_out)
         log.error("what is registered in another partition is not here", {{"row", row}});
     auto effective = services->copies_changed(taken->changes);
-    for (const SubscriptionRef& one : taken->closing)
-        services->bury(one, [](const core::Result<std::uint64_t>&) {});
+    for (const SubscriptionRef& one : taken->closing) services->bury_copy(one);
     return effective;
 }
 

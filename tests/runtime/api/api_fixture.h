@@ -62,6 +62,10 @@ public:
         if (gone) follow(*gone);
         done(std::uint64_t{0});
     }
+    std::optional<std::uint64_t> cleared_of(core::TenantId, std::string_view) override {
+        return cleared;
+    }
+    std::optional<std::uint64_t> cleared;
     std::vector<core::LogOffset> skipped;
 
     core::Status registry_changed(const RegistryChange& change) override {

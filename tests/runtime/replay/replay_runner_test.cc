@@ -154,6 +154,32 @@ TEST_F(ReplayRunnerTest, WhatAnEarlierProcessDidIsNotDoneAgain) {
     EXPECT_EQ(end.failed, 0u);
 }
 
+TEST_F(ReplayRunnerTest, WhatIsAskedForAgainUnderItsIdIsNotBegunTwice) {
+    put_blocks(kZero, 1, 10);
+    start_runner();
+    const auto ask = [&](const std::string& document, core::TenantId tenant = {}) {
+        ReplaySpec spec;
+        spec.tenant = tenant;
+        spec.id = kId;
+        spec.created_at_us = 77;
+        spec.to_us = clock_.wall_us() + 1;
+        spec.subscriptions = {kSubscription};
+        spec.document = document;
+        return runner_->start(std::move(spec), kId);
+    };
+    ASSERT_TRUE(ask("{}"));
+    ASSERT_TRUE(ask("{}"));
+    run_to_the_end();
+    ASSERT_TRUE(ask("{}"));
+    die_and_start();
+    ASSERT_TRUE(ask("{}"));
+    EXPECT_TRUE(turn().empty());
+    expect_each_once(10);
+    EXPECT_EQ(progress().created_at_us, 77);
+    EXPECT_EQ(ask(R"({"pace":1})").error().code, core::ErrorCode::kConflict);
+    EXPECT_EQ(ask("{}", core::TenantId(9)).error().code, core::ErrorCode::kConflict);
+}
+
 TEST_F(ReplayRunnerTest, WhatFailedOrWasPutOffGoesOnByItself) {
     put_blocks(kZero, 1, 30);
     put_blocks(kOne, 1, 20);
