@@ -6,6 +6,7 @@
 #include "runtime/api/replay_body.h"
 #include "runtime/api/tenant_quota.h"
 #include "runtime/replay/replay_history.h"
+#include "runtime/replay/replay_runner.h"
 #include "runtime/replay/shadow_lane.h"
 #include "store/log/event_search.h"
 #include "store/rows/registry_store.h"
@@ -165,6 +166,8 @@ void look_at_replay(const std::shared_ptr<AskedReplay>& asked, const Respond& re
     std::string status;
     if (!asked->spec.id.empty()) {
         if (const auto there = services.replay(asked->spec.tenant, asked->spec.id)) {
+            if (there->document != asked->spec.document)
+                return respond(error_response(ReplayRunner::asked_otherwise(there->id)));
             status = there->status;
             asked->spec.counted_to = ends_of(*there);
         }

@@ -125,6 +125,7 @@ private:
     // ---- KeyDesk, and what is answered
     const Routing& routing() const override { return *routing_; }
     std::int64_t now_ns() const override { return deps_.clock->monotonic_ns(); }
+    std::int64_t wall_us() const override { return deps_.clock->wall_us(); }
     io::BodyWriter body_writer() override { return public_->body_writer(); }
     std::string_view cluster_token() const override { return settings_.token; }
     const std::string& own_principal() const override { return own_principal_; }

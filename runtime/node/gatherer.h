@@ -50,6 +50,7 @@ public:
     std::string target;
     core::BufferRef body;
     std::string places;                  // kPlacesHeader, where it is this part's own
+    std::string order;                   // beside the body (api/part_order.h); empty: none
     std::vector<std::uint32_t> entries;  // of a batch of events, by place
 
     State state = State::kWaits;

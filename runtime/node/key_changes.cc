@@ -1,6 +1,5 @@
 // What is registered is changed in a tenant's home partition, and is told when every partition that
 // has an owner goes by it (runtime/crossing/registry_follower.h).
-#include "core/json_dom.h"
 #include "runtime/node/key_ways.h"
 
 #include <string>
@@ -9,26 +8,8 @@
 namespace millrace::runtime::node {
 namespace {
 
-core::Error no_other_place() {
-    return core::Error(core::ErrorCode::kNotSupported,
-                       "from: with cluster.partition_by = \"key\" a subscription goes on where it "
-                       "is in each partition")
-        .in("from");
-}
-
-// A place in the log is one partition's: no word names it in all of them.
-bool resumes_elsewhere(const Passage& passage) {
-    if (!passage.path.starts_with("/v2/subscriptions/") || !passage.path.ends_with("/resume") ||
-        !passage.body)
-        return false;
-    core::JsonDom dom;
-    auto root = dom.parse(passage.body.view());
-    core::JsonElement from;
-    return root && root->is_object() && root->find("from", from);
-}
-
 // Whoever owns nothing yet comes to what there is before it lets anything run.
-void tell_followed(KeyFront& key, Passage& passage, const Gathering& whole) {
+void followed(KeyFront& key, Passage& passage, const Gathering& whole, const KeyThen& then) {
     std::string behind;
     for (const auto& part : whole.parts) {
         const bool none = part->state == Part::State::kNotTaken &&
@@ -45,26 +26,34 @@ void tell_followed(KeyFront& key, Passage& passage, const Gathering& whole) {
                             ", and will be when they can be reached: look before you "
                             "repeat it"));
     }
-    passage.respond();
-    key.desk().passed(passage);
+    then(key, passage);
 }
 
 }  // namespace
 
 void go_and_change(KeyFront& key, Passage& passage, const KeyCase& of) {
-    if (resumes_elsewhere(passage)) return key.desk().answer(passage, no_other_place());
     passage.follows = true;
     key.desk().pass_to(passage, of.home, passage.who->principal);
 }
 
 void KeyFront::follow_up(Passage& passage) {
-    auto whole = gathering_of_own(passage.id(), FrontLimits::kFollowNs);
+    follow_then(*this, passage, [](KeyFront& key, Passage& waits) {
+        waits.respond();
+        key.desk().passed(waits);
+    });
+}
+
+void follow_then(KeyFront& key, Passage& passage, KeyThen then) {
+    auto whole = key.gathering_of_own(passage.id(), FrontLimits::kFollowNs);
     whole->later_where_busy = true;
     const std::string target = "/cluster/follow?home=" + std::to_string(passage.partition);
-    for (std::size_t p = 0; p < routing().targets.size(); ++p) {
-        if (p != passage.partition) add_part(*whole, p, target);
+    for (std::size_t p = 0; p < key.routing().targets.size(); ++p) {
+        if (p != passage.partition) key.add_part(*whole, p, target);
     }
-    gather(std::move(whole), tell_followed);
+    key.gather(std::move(whole),
+               [then = std::move(then)](KeyFront& front, Passage& waits, const Gathering& over) {
+                   followed(front, waits, over, then);
+               });
 }
 
 // ---- a tenant that a partition has not heard of

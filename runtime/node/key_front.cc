@@ -80,6 +80,7 @@ std::string KeyFront::head_of(const Gathering& whole, const Part& part) const {
         own.emplace_back(identity::kFrontPrincipalHeader, whole.principal);
     if (!whole.peer.empty()) own.emplace_back(identity::kFrontPeerHeader, whole.peer);
     if (!part.places.empty()) own.emplace_back(kPlacesHeader, part.places);
+    if (!part.order.empty()) own.emplace_back(identity::kFrontOrderHeader, part.order);
     if (whole.headers.empty()) own.emplace_back("Host", "localhost");
     return forward_head({.method = whole.method,
                          .target = part.target,

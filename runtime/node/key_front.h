@@ -34,6 +34,7 @@ public:
     virtual ~KeyDesk() = default;
     virtual const Routing& routing() const = 0;
     virtual std::int64_t now_ns() const = 0;
+    virtual std::int64_t wall_us() const = 0;
     virtual io::HttpClient& client() = 0;
     virtual io::BodyWriter body_writer() = 0;
     virtual std::string_view cluster_token() const = 0;
@@ -103,6 +104,8 @@ public:
     void gather(std::unique_ptr<Gathering> whole, Tell tell);
     // Streams of figures, by passage: when each is told again (key_figures.cc).
     std::map<std::uint64_t, std::int64_t>& pulses() { return pulses_; }
+    // With when_over of its own: also where the client is gone by then.
+    void start(std::unique_ptr<Gathering> whole) { gatherer_.start(std::move(whole)); }
     // A merge that may be on the stack.
     void keep(std::unique_ptr<StreamMerge> merge) { ended_merges_.push_back(std::move(merge)); }
 

@@ -29,11 +29,19 @@ constexpr std::array<NotThere, 7> kNotThere = {
       "/v2/events/stream"}}};
 
 // What each partition has for itself, and what is asked about its part of the log.
-constexpr std::array<std::string_view, 4> kOfOne = {"/v2/replays", "/v2/dlq/groups",
-                                                    "/v2/dlq/rehearse", "/v2/dlq/replay"};
+constexpr std::array<std::string_view, 1> kOfOne = {"/v2/dlq/groups"};
 
 // One list of all.
 constexpr std::array<std::string_view, 3> kPages = {"/v2/dlq", "/v2/executions", "/v2/retries"};
+
+// Orders to all partitions as one.
+struct Order {
+    std::string_view folder;
+    KeyWay way;
+};
+constexpr std::array<Order, 3> kOrders = {{{"/v2/replays", KeyWay::kReplays},
+                                           {"/v2/dlq/replay", KeyWay::kRedrive},
+                                           {"/v2/dlq/rehearse", KeyWay::kRehearse}}};
 
 // Changes nothing that is registered.
 constexpr std::array<std::string_view, 5> kNoChange = {
@@ -66,6 +74,14 @@ KeyRoute key_route(io::Method method, std::string_view path) {
                 "canaries are not there with cluster.partition_by = \"key\": a version's figures "
                 "would be one partition's"};
     }
+    for (const Order& order : kOrders) {
+        if (within(path, order.folder)) return {order.way};
+    }
+    if (path.starts_with("/v2/dlq/groups/") && !is_repeatable(method)) return {KeyWay::kMark};
+    constexpr std::string_view kSubscriptions = "/v2/subscriptions/";
+    if (method == io::Method::kDelete && path.starts_with(kSubscriptions))
+        return {KeyWay::kRemoval};
+    if (within(path, "/v2/subscriptions") && last_of(path) == "resume") return {KeyWay::kResume};
     for (const std::string_view folder : kOfOne) {
         if (within(path, folder)) return {KeyWay::kOfOne};
     }

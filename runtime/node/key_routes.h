@@ -20,6 +20,12 @@ enum class KeyWay : std::uint8_t {
     kFigures,    // all have some of it, put together (runtime/node/figures_asked.h)
     kOfOne,      // each partition has its own: `partition` in the query names one
     kHomeOrOne,  // the home partition, unless `partition` in the query names one
+    kReplays,    // a part in each, under one id (key_replays.cc)
+    kRedrive,    // dead letters of all, counted first (key_letters.cc)
+    kRehearse,   // the same, of which nothing comes
+    kMark,       // a group's state, which each partition keeps
+    kResume,     // a change; from another place, one in each (key_resume.cc)
+    kRemoval,    // a change, told with what waited in all (key_removal.cc)
     kRefused,    // and why
 };
 

@@ -12,12 +12,22 @@ struct Way {
     KeyWay way;
     KeyHandler handler;
 };
-constexpr std::array kWays = {
-    Way{KeyWay::kRefused, refuse},       Way{KeyWay::kHome, go_home},
-    Way{KeyWay::kChange, go_and_change}, Way{KeyWay::kHomeOrOne, go_home_or_to_one},
-    Way{KeyWay::kOfOne, go_to_one},      Way{KeyWay::kEvents, take_events},
-    Way{KeyWay::kById, ask_by_id},       Way{KeyWay::kPage, ask_page},
-    Way{KeyWay::kStream, open_streams},  Way{KeyWay::kFigures, ask_for_figures}};
+constexpr std::array kWays = {Way{KeyWay::kRefused, refuse},
+                              Way{KeyWay::kHome, go_home},
+                              Way{KeyWay::kChange, go_and_change},
+                              Way{KeyWay::kHomeOrOne, go_home_or_to_one},
+                              Way{KeyWay::kOfOne, go_to_one},
+                              Way{KeyWay::kEvents, take_events},
+                              Way{KeyWay::kById, ask_by_id},
+                              Way{KeyWay::kPage, ask_page},
+                              Way{KeyWay::kStream, open_streams},
+                              Way{KeyWay::kFigures, ask_for_figures},
+                              Way{KeyWay::kReplays, order_replays},
+                              Way{KeyWay::kRedrive, redrive_letters},
+                              Way{KeyWay::kRehearse, rehearse_letters},
+                              Way{KeyWay::kMark, mark_letters},
+                              Way{KeyWay::kResume, resume_everywhere},
+                              Way{KeyWay::kRemoval, remove_subscription}};
 
 core::Error no_partition(std::size_t partitions) {
     return core::Error(core::ErrorCode::kValidation,

@@ -9,6 +9,7 @@
 #include "runtime/node/key_routes.h"
 
 #include <cstddef>
+#include <functional>
 #include <string_view>
 
 namespace millrace::runtime::node {
@@ -28,6 +29,9 @@ void go_home_or_to_one(KeyFront& key, Passage& passage, const KeyCase& of);
 void go_to_one(KeyFront& key, Passage& passage, const KeyCase& of);
 // key_changes.cc
 void go_and_change(KeyFront& key, Passage& passage, const KeyCase& of);
+// What was changed in passage.partition is in force everywhere: `then`. Else the client is told.
+using KeyThen = std::function<void(KeyFront& key, Passage& passage)>;
+void follow_then(KeyFront& key, Passage& passage, KeyThen then);
 // key_events.cc
 void take_events(KeyFront& key, Passage& passage, const KeyCase& of);
 // key_lists.cc
@@ -36,6 +40,16 @@ void ask_by_id(KeyFront& key, Passage& passage, const KeyCase& of);
 void ask_page(KeyFront& key, Passage& passage, const KeyCase& of);
 // key_figures.cc
 void ask_for_figures(KeyFront& key, Passage& passage, const KeyCase& of);
+// key_letters.cc
+void redrive_letters(KeyFront& key, Passage& passage, const KeyCase& of);
+void rehearse_letters(KeyFront& key, Passage& passage, const KeyCase& of);
+void mark_letters(KeyFront& key, Passage& passage, const KeyCase& of);
+// key_removal.cc
+void remove_subscription(KeyFront& key, Passage& passage, const KeyCase& of);
+// key_replays.cc
+void order_replays(KeyFront& key, Passage& passage, const KeyCase& of);
+// key_resume.cc
+void resume_everywhere(KeyFront& key, Passage& passage, const KeyCase& of);
 // key_streams.cc
 void open_streams(KeyFront& key, Passage& passage, const KeyCase& of);
 

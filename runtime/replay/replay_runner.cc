@@ -134,9 +134,13 @@ core::Result<bool> ReplayRunner::is_there(const ReplaySpec& spec, const std::str
         if (!row) return core::fail(row.error());
         if (!*row) return false;
     }
-    return core::fail(core::Error(core::ErrorCode::kConflict,
-                                  "id: \"" + id + "\" is a replay that was asked for otherwise")
-                          .in("id"));
+    return core::fail(asked_otherwise(id));
+}
+
+core::Error ReplayRunner::asked_otherwise(std::string_view id) {
+    return core::Error(core::ErrorCode::kConflict,
+                       "id: \"" + std::string(id) + "\" is a replay that was asked for otherwise")
+        .in("id");
 }
 
 core::Status ReplayRunner::admit(core::TenantId tenant) {

@@ -37,6 +37,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace millrace::store {
@@ -72,6 +73,7 @@ public:
     // Of a range of time, or (spec.ranges) of the log. One that is there and was asked for with the
     // same body is not begun a second time; another one of that id is kConflict.
     core::Result<std::string> start(ReplaySpec&& spec, const std::string& id);
+    static core::Error asked_otherwise(std::string_view id);
     core::Result<ReplayProgress> progress(core::TenantId tenant, std::string_view id);
     // Returns when it is written: a replay that was told as cancelled does not come back.
     // `beside`: what goes into the commit that ends it.

@@ -29,7 +29,7 @@ constexpr std::size_t kNobody = 99;
 
 struct Seen {
     std::size_t partition = kNobody;
-    std::string method, target, body, type, principal, peer, token, mine, places;
+    std::string method, target, body, type, principal, peer, token, mine, places, order;
 };
 
 // Answers as it is told, else 200 with what was asked for; and who somebody is.
@@ -56,6 +56,7 @@ public:
         one.peer = header(identity::kFrontPeerHeader);
         one.token = header(identity::kFrontTokenHeader);
         one.mine = header("X-Mine");
+        one.order = header(identity::kFrontOrderHeader);
         if (request.path == "/v2/me") {
             ++asked_who;
             return tell_who(request);

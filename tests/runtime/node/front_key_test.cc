@@ -232,16 +232,6 @@ TEST_F(FrontKeyTest, AChangeThatSomebodyHasNotHeardOfIsSaidToBeSo) {
         << answer.body;
 }
 
-TEST_F(FrontKeyTest, ASubscriptionGoesOnWhereItIsAndNowhereElse) {
-    Answer& elsewhere = ask("POST /v2/subscriptions/s/resume", R"({"from":"now"})");
-    ASSERT_TRUE(until([&] { return elsewhere.over; }));
-    EXPECT_EQ(elsewhere.status, 501);
-    EXPECT_TRUE(partitions.seen.empty());
-    Answer& there = ask("POST /v2/subscriptions/s/resume", "{}");
-    ASSERT_TRUE(until([&] { return there.over; }));
-    EXPECT_EQ(there.status, 200);
-}
-
 TEST_F(FrontKeyTest, WhatEachPartitionHasForItselfNamesOne) {
     Answer& none = ask("GET /v2/replays?limit=5");
     ASSERT_TRUE(until([&] { return none.over; }));
