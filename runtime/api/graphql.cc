@@ -6,9 +6,7 @@
 #include "io/http_head.h"
 #include "runtime/api/handlers.h"
 #include "runtime/api/query_check.h"
-#include "runtime/graphql/introspection.h"
-#include "runtime/graphql/result_writer.h"
-#include "runtime/graphql/subscription.h"
+#include "runtime/graphql/query.h"
 #include "runtime/stream/event_tail.h"
 
 #include <utility>
@@ -18,40 +16,12 @@ namespace {
 
 constexpr std::string_view kGraphqlResponse = "application/graphql-response+json";
 
-// What is a parameter of a REST call under its own name, but for an id in its path.
-void append_rest_parameter(std::string& query, std::string_view name, std::string_view value) {
-    constexpr char kHex[] = "0123456789ABCDEF";
-    query += query.empty() ? "" : "&";
-    (query += name) += '=';
-    for (const char c : value) {
-        const auto byte = static_cast<unsigned char>(c);
-        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                           (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
-        if (plain) {
-            query += c;
-        } else {
-            query += '%';
-            query += kHex[byte >> 4];
-            query += kHex[byte & 15];
-        }
-    }
+RouteId route_of(const graphql::QueryCall& call) {
+    if (call.path == "/v2/events") return call.by_id ? RouteId::kGetEvent : RouteId::kListEvents;
+    if (call.path == "/v2/dlq")
+        return call.by_id ? RouteId::kGetDeadLetter : RouteId::kListDeadLetters;
+    return call.by_id ? RouteId::kGetExecution : RouteId::kListExecutions;
 }
-
-struct RestCall {
-    std::string_view field;
-    RouteId route;
-    std::string_view id;          // the parameter of the path that the argument `id` is
-    std::string_view query = {};  // what the field says to the call by itself
-};
-constexpr RestCall kRestCalls[] = {
-    {"eventCount", RouteId::kListEvents, {}, "count=1"},
-    {"events", RouteId::kListEvents, {}},
-    {"event", RouteId::kGetEvent, "eventId"},
-    {"deadLetters", RouteId::kListDeadLetters, {}},
-    {"deadLetter", RouteId::kGetDeadLetter, "id"},
-    {"executions", RouteId::kListExecutions, {}},
-    {"execution", RouteId::kGetExecution, "id"},
-};
 
 void make_call(RouteId route, Call& call, const Respond& respond) {
     const auto tell = [&](Answer&& answer) {
@@ -67,202 +37,49 @@ void make_call(RouteId route, Call& call, const Respond& respond) {
     }
 }
 
-// One query on its way: its fields one after the other, each answered now or later.
-class GraphqlQuery : public std::enable_shared_from_this<GraphqlQuery> {
+// The calls of one server, by their handlers.
+class ServerQueries final : public graphql::QueryPort {
 public:
-    GraphqlQuery(Services& services, const identity::Principal& principal,
-                 std::shared_ptr<const graphql::PreparedOperation> operation,
-                 std::function<void(std::string&&)> done)
-        : services_(services),
-          principal_(principal),
-          operation_(std::move(operation)),
-          done_(std::move(done)) {}
+    explicit ServerQueries(Services& services) : services_(services) {}
 
-    void go_on() {
-        const auto& fields = operation_->plan().fields;
-        if (fields.size() > kRootFieldsMax) return refuse_all(fields[kRootFieldsMax]);
-        while (at_ < fields.size()) {
-            const graphql::PlannedField& field = fields[at_];
-            if (!answer_here(field)) return ask(field);
-            ++at_;
+    void call(const identity::Principal& who, graphql::QueryCall&& asked, Told told) override {
+        const RouteId route = route_of(asked);
+        ApiRequest request;
+        request.match.outcome = io::RouteOutcome::kFound;
+        request.match.route = static_cast<std::uint32_t>(route);
+        request.principal = who;
+        request.query = std::move(asked.query);
+        if (asked.by_id) {
+            request.match.param_names[0] = route == RouteId::kGetEvent ? "eventId" : "id";
+            request.match.param_values[0] = asked.id;
+            request.match.param_count = 1;
         }
-        finish();
+        Call call{services_, request};
+        make_call(route, call, [told = std::move(told)](ApiResponse&& response) {
+            told(response.status, std::move(response.body));
+        });
     }
-
-private:
-    void refuse_all(const graphql::PlannedField& first) {
-        const core::Error error =
-            core::Error(core::ErrorCode::kValidation,
-                        "the query selects more than " + std::to_string(kRootFieldsMax) +
-                            " fields of Query, the most that are answered at once")
-                .at(static_cast<std::int64_t>(first.position))
-                .bound(kRootFieldsMax);
-        done_(graphql::errors_document(error, operation_->query()));
-    }
-
-    void key_of(const graphql::PlannedField& field) {
-        if (!data_.empty()) data_ += ',';
-        core::append_json_string(data_, field.key);
-        data_ += ':';
-    }
-
-    // What needs no call.
-    bool answer_here(const graphql::PlannedField& field) {
-        const std::string_view name = field.field->name;
-        if (graphql::is_introspection(field)) {
-            key_of(field);
-            const std::size_t before = data_.size();
-            if (!graphql::write_introspection(field, data_))
-                too_long(field, before, graphql::kIntrospectionBytesMax);
-            return true;
-        }
-        if (name == "__typename") {
-            key_of(field);
-            core::append_json_string(data_, field.parent);
-            return true;
-        }
-        if (auto may = principal_.require(graphql::scope_of(name)); !may) {
-            key_of(field);
-            fail(field, may.error());
-            return true;
-        }
-        if (name != "position") return false;
+    void position(const identity::Principal& /*who*/,
+                  std::function<void(core::Result<std::string>&&)> told) override {
         std::vector<core::LogOffset> ends;
         for (std::size_t i = 0; i < services_.database().shards(); ++i)
             ends.push_back(
                 services_.database().durable_end(core::ShardId(static_cast<std::uint16_t>(i))));
-        key_of(field);
-        core::append_json_string(data_, encode_stream_position(ends));
-        return true;
+        told(encode_stream_position(ends));
     }
-
-    void ask(const graphql::PlannedField& field) {
-        const RestCall* rest = kRestCalls;
-        while (rest->field != field.field->name) ++rest;
-        ApiRequest request;
-        request.match.outcome = io::RouteOutcome::kFound;
-        request.match.route = static_cast<std::uint32_t>(rest->route);
-        request.principal = principal_;
-        request.query = rest->query;
-        for (const auto& [name, value] : field.arguments) {
-            if (value.state != graphql::Coerced::State::kSet) continue;
-            if (name == "id" && !rest->id.empty()) {
-                request.match.param_names[0] = rest->id;
-                request.match.param_values[0] = value.text;
-                request.match.param_count = 1;
-            } else {
-                append_rest_parameter(request.query, name, value.text);
-            }
-        }
-        Call call{services_, request};
-        make_call(rest->route, call, [self = shared_from_this(), &field](ApiResponse&& response) {
-            self->take(field, std::move(response));
-        });
+    std::string position_of(const core::JsonElement& event) override {
+        return graphql_position_of(services_.database(), event);
     }
-
     // Each position that is asked for is a few looks into the log: a page of them is no work for
     // the API thread.
-    void take(const graphql::PlannedField& field, ApiResponse&& response) {
-        if (response.status != 200 || services_.database().shards() == 1 ||
-            !asks_positions(field)) {
-            write(field, response);
-            return next();
-        }
-        const auto kept = std::make_shared<ApiResponse>(std::move(response));
-        const bool taken = services_.run_aside(
-            Aside::kLook, [self = shared_from_this(), kept, &field] { self->write(field, *kept); },
-            [self = shared_from_this()] { self->next(); });
-        if (taken) return;
-        key_of(field);
-        fail(field, busy_aside(Aside::kLook));
-        next();
+    bool looks_for_positions() const override { return services_.database().shards() > 1; }
+    core::Status beside(std::function<void()> work, std::function<void()> then) override {
+        if (services_.run_aside(Aside::kLook, std::move(work), std::move(then))) return {};
+        return core::fail(busy_aside(Aside::kLook));
     }
 
-    void next() {
-        ++at_;
-        go_on();
-    }
-
-    static bool asks_positions(const graphql::PlannedField& field) {
-        std::vector<const graphql::PlannedField*> open = {&field};
-        while (!open.empty()) {
-            const graphql::PlannedField* const one = open.back();
-            open.pop_back();
-            if (one->field->name == "position" && one->parent == "Event") return true;
-            for (const graphql::PlannedField& inner : one->fields) open.push_back(&inner);
-        }
-        return false;
-    }
-
-    // On this thread or beside it: nobody else touches the query meanwhile.
-    void write(const graphql::PlannedField& field, const ApiResponse& response) {
-        key_of(field);
-        core::JsonDom dom;
-        core::JsonElement root;
-        if (!dom.read(response.body, root))
-            return fail(field, {core::ErrorCode::kInternal, "the answer does not read"});
-        if (response.status != 200) return take_error(field, response.status, root);
-        const std::size_t before = data_.size();
-        graphql::ResultContext context;
-        context.position_of = [this](const core::JsonElement& event) {
-            return graphql_position_of(services_.database(), event);
-        };
-        if (!graphql::write_result(field, root, context, data_))
-            too_long(field, before, graphql::kResultBytesMax);
-    }
-
-    // A field's arguments are a call's query parameters.
-    static std::string as_argument(std::string_view message) {
-        constexpr std::string_view kParameter = "\"query parameter ";
-        if (!message.starts_with(kParameter)) return std::string(message);
-        return "\"argument " + std::string(message.substr(kParameter.size()));
-    }
-
-    // As the call has told it. Of one thing that is not there null says enough.
-    void take_error(const graphql::PlannedField& field, int status, const core::JsonElement& root) {
-        data_ += "null";
-        const bool is_one = field.field->arguments.front().name == "id";
-        core::JsonElement error, member;
-        if ((status == 404 && is_one) || !root.find("error", error)) return;
-        errors_ += errors_.empty() ? "" : ",";
-        core::JsonWriter json(errors_);
-        json.begin_object();
-        if (error.find("message", member)) json.raw_field("message", as_argument(member.raw()));
-        json.key("path").begin_array().value(field.key).end_array();
-        json.key("extensions").begin_object();
-        for (const char* const name : {"code", "statusCode", "details"}) {
-            if (error.find(name, member)) json.raw_field(name, member.raw());
-        }
-        json.end_object().end_object();
-    }
-
-    void fail(const graphql::PlannedField& field, const core::Error& error) {
-        data_ += "null";
-        errors_ += errors_.empty() ? "" : ",";
-        core::JsonWriter json(errors_);
-        graphql::append_error(json, error, {}, field.key);
-    }
-
-    void too_long(const graphql::PlannedField& field, std::size_t before, std::size_t most) {
-        data_.resize(before);
-        fail(field, core::Error(core::ErrorCode::kPayloadTooLarge,
-                                "the answer is larger than it may be; ask for less at once")
-                        .bound(static_cast<std::int64_t>(most)));
-    }
-
-    void finish() {
-        std::string out = R"({"data":{)" + data_ + "}";
-        if (!errors_.empty()) out += R"(,"errors":[)" + errors_ + "]";
-        done_(std::move(out += '}'));
-    }
-
+private:
     Services& services_;
-    const identity::Principal principal_;
-    const std::shared_ptr<const graphql::PreparedOperation> operation_;
-    const std::function<void(std::string&&)> done_;
-    std::size_t at_ = 0;
-    std::string data_;    // members
-    std::string errors_;  // elements
 };
 
 bool is_json_type(std::string_view content_type) {
@@ -270,8 +87,8 @@ bool is_json_type(std::string_view content_type) {
     return io::equals_ignore_case(core::trimmed(type), "application/json");
 }
 
-ApiResponse graphql_response(const Call& call, int status, std::string&& body) {
-    const bool knows = call.request.header("Accept").find(kGraphqlResponse) != std::string::npos;
+ApiResponse graphql_response(const GraphqlHttp& asked, int status, std::string&& body) {
+    const bool knows = asked.accept.find(kGraphqlResponse) != std::string_view::npos;
     ApiResponse response = json_response(knows ? status : 200, std::move(body));
     if (knows) response.content_type = kGraphqlResponse;
     return response;
@@ -305,8 +122,8 @@ core::Result<graphql::GraphqlRequest> graphql_request_of(io::Method method,
 void answer_graphql(Services& services, const identity::Principal& principal,
                     std::shared_ptr<const graphql::PreparedOperation> operation,
                     std::function<void(std::string&&)> done) {
-    std::make_shared<GraphqlQuery>(services, principal, std::move(operation), std::move(done))
-        ->go_on();
+    graphql::answer_query(std::make_shared<ServerQueries>(services), principal,
+                          std::move(operation), std::move(done));
 }
 
 std::string graphql_position_of(store::Database& database, const core::JsonElement& event) {
@@ -324,8 +141,22 @@ std::string graphql_position_of(store::Database& database, const core::JsonEleme
 }
 
 void query_graphql(Call& call, const Respond& respond) {
-    auto request = graphql_request_of(call.request.method, call.request.content_type,
-                                      call.request.query, call.request.body_view());
+    const GraphqlHttp asked{call.request.method, call.request.content_type,
+                            call.request.header("Accept"), call.request.query,
+                            call.request.body_view()};
+    query_graphql_over(
+        asked,
+        [&call](std::shared_ptr<const graphql::PreparedOperation> operation,
+                std::function<void(std::string &&)> done) {
+            answer_graphql(call.services, call.request.principal, std::move(operation),
+                           std::move(done));
+        },
+        respond);
+}
+
+void query_graphql_over(const GraphqlHttp& asked, const GraphqlAnswerer& answer,
+                        const std::function<void(ApiResponse&&)>& respond) {
+    auto request = graphql_request_of(asked.method, asked.content_type, asked.query, asked.body);
     if (!request) return respond(error_response(request.error()));
     const std::string query = request->query;
     auto prepared = graphql::PreparedOperation::make(std::move(*request));
@@ -337,14 +168,13 @@ void query_graphql(Call& call, const Respond& respond) {
     }
     if (!prepared) {
         return respond(
-            graphql_response(call, 400, graphql::errors_document(prepared.error(), query)));
+            graphql_response(asked, 400, graphql::errors_document(prepared.error(), query)));
     }
-    const auto shaped = std::make_shared<ApiResponse>(graphql_response(call, 200, {}));
-    answer_graphql(call.services, call.request.principal, std::move(*prepared),
-                   [shaped, respond](std::string&& body) {
-                       shaped->body = std::move(body);
-                       respond(std::move(*shaped));
-                   });
+    const auto shaped = std::make_shared<ApiResponse>(graphql_response(asked, 200, {}));
+    answer(std::move(*prepared), [shaped, respond](std::string&& body) {
+        shaped->body = std::move(body);
+        respond(std::move(*shaped));
+    });
 }
 
 }  // namespace millrace::runtime::api

@@ -1,7 +1,7 @@
 // What: queries of GraphQL, answered by the REST calls that their fields stand for: the same
 //       filters, pages, limits and rights, of which a selection is told.
 // Threads: the API thread. Lifetime: `operation` is kept until it is answered.
-// Limits: kRootFieldsMax fields of a query; graphql::kResultBytesMax of an answer.
+// Limits: graphql::kRootFieldsMax fields of a query; graphql::kResultBytesMax of an answer.
 // Failure: a field that fails is null, and "errors" says why; the others are answered.
 #pragma once
 
@@ -18,8 +18,6 @@
 
 namespace millrace::runtime::api {
 
-inline constexpr std::size_t kRootFieldsMax = 16;
-
 // What a POST or a GET of /v2/graphql asks for.
 core::Result<graphql::GraphqlRequest> graphql_request_of(io::Method method,
                                                          std::string_view content_type,
@@ -30,6 +28,16 @@ core::Result<graphql::GraphqlRequest> graphql_request_of(io::Method method,
 void answer_graphql(Services& services, const identity::Principal& principal,
                     std::shared_ptr<const graphql::PreparedOperation> operation,
                     std::function<void(std::string&&)> done);
+
+// A query as HTTP brings it, and what it is answered; who answers its operation is given.
+struct GraphqlHttp {
+    io::Method method = io::Method::kGet;
+    std::string_view content_type, accept, query, body;
+};
+using GraphqlAnswerer = std::function<void(std::shared_ptr<const graphql::PreparedOperation>,
+                                           std::function<void(std::string&&)> done)>;
+void query_graphql_over(const GraphqlHttp& asked, const GraphqlAnswerer& answer,
+                        const std::function<void(ApiResponse&&)>& respond);
 
 // Behind which position a subscription goes on after an event as the REST calls show it; empty: it
 // is in no log.

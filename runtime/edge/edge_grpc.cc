@@ -81,10 +81,13 @@ void EdgeGrpc::end(io::RequestToken call, const grpc::CallStatus& status) {
     send(*open);
 }
 
-void EdgeGrpc::finish(const IngestRequest& request) {
-    Open* const open = find(request.http);
-    if (!open) return;
-    open->connection->finish(request);
+void EdgeGrpc::identified(io::RequestToken call, core::Result<identity::Principal>&& principal) {
+    Open* const open = find(call);
+    if (!open || open->ended) return;
+    open->taking = true;
+    open->connection->identified(call.sequence, std::move(principal));
+    open->taking = false;
+    next_look_ns_ = std::min(next_look_ns_, open->connection->due_ns());
     send(*open);
 }
 

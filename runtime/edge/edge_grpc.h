@@ -1,6 +1,6 @@
-// What: the gRPC face of one shard: connections of the HTTP server that begin as HTTP/2 are its
-//       own; their bytes go through a GrpcConnection each.
-// Threads: the shard's. Lifetime: EdgeHttp owns it. A call is named by io::RequestToken: its
+// What: the gRPC face of one HTTP server: its connections that begin as HTTP/2; their bytes go
+//       through a GrpcConnection each. Whose it is, a shard's or a front's, is the host's business.
+// Threads: the server's. Lifetime: the host outlives it. A call is named by io::RequestToken: its
 //       connection, that one's generation, and its HTTP/2 stream in the place of the sequence.
 // Limits: those of GrpcConnection; what is written waits in the connection's window.
 // Failure: a connection that breaks HTTP/2's rules is closed behind a GOAWAY that says why.
@@ -13,6 +13,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,8 +22,7 @@ namespace millrace::runtime {
 
 class EdgeGrpc {
 public:
-    EdgeGrpc(EdgeHost& host, const EdgeIdentity& identity, const store::Hasher& hasher)
-        : context_{host, identity, hasher} {}
+    explicit EdgeGrpc(GrpcHost& host) : context_{host} {}
     void attach(io::HttpServer& server, const io::HttpLimits& limits);
 
     // The server's side: connections.
@@ -35,13 +35,28 @@ public:
     // Nothing is left of the connection with this number.
     void forget(std::uint32_t connection) { open_.erase(connection); }
 
-    // The conductor's side: subscriptions.
+    // The host's side: who calls, subscriptions, batches that are done.
+    void identified(io::RequestToken call, core::Result<identity::Principal>&& principal);
     // False: the call is gone.
     bool begin(io::RequestToken call);
     io::WriteOutcome write(io::RequestToken call, std::string_view frames);
     void end(io::RequestToken call, const grpc::CallStatus& status);
 
-    void finish(const IngestRequest& request);
+    // make(grpc::PublishQueue::Batch&) puts the batch's Acks into it, or says how the call ends; it
+    // is not called when the call is gone.
+    template <typename Make>
+    void finish(io::RequestToken call, std::uint64_t number, const Make& make) {
+        Open* const open = find(call);
+        if (!open) return;
+        auto* const batch = open->connection->find_batch(call.sequence, number);
+        if (!batch) return;
+        const std::optional<grpc::CallStatus> ends = make(*batch);
+        if (ends)
+            open->connection->end(call.sequence, *ends);
+        else
+            open->connection->finish(call.sequence, *batch);
+        send(*open);
+    }
     // Deadlines and the like, when they are due.
     std::size_t do_work();
     std::int64_t sleep_limit_us(std::int64_t timeout_us) const;

@@ -71,7 +71,10 @@ EdgeHttp::EdgeHttp(EdgeHost& host, const api::Api& api, const EdgeIdentity& iden
       hasher_(hasher),
       console_(std::move(console)),
       hooks_(sources, host.clock()),
-      grpc_(host, identity, hasher) {}
+      grpc_host_(host, identity, hasher),
+      grpc_(grpc_host_) {
+    grpc_host_.attach(grpc_);
+}
 
 // The one place where a request gets its principal and where the principal is held against the
 // scope of what it asks for.

@@ -13,6 +13,7 @@
 #include "runtime/edge/edge_host.h"
 #include "runtime/edge/edge_identity.h"
 #include "runtime/edge/edge_sockets.h"
+#include "runtime/edge/grpc_ingest.h"
 #include "runtime/edge/ingestor.h"
 #include "runtime/identity/limits.h"
 #include "runtime/registry/edge_book.h"
@@ -61,6 +62,7 @@ public:
 
     // Every home has answered.
     void finish(IngestRequest& request);
+    void finish_grpc(const IngestRequest& request) { grpc_host_.finish(request); }
     void hook_transformed(HookTransform& transform);
     EdgeGrpc& grpc() { return grpc_; }
 
@@ -101,6 +103,7 @@ private:
     const api::ConsoleSet console_;
     EdgeHooks hooks_;
     EdgeSockets sockets_;
+    GrpcIngest grpc_host_;
     EdgeGrpc grpc_;
     io::HttpServer* server_ = nullptr;
     Gate gate_;                                   // of the request whose head came last

@@ -1,10 +1,6 @@
 // Calls of a GrpcConnection: what their messages mean.
 #include "io/content_coding.h"
-#include "runtime/edge/edge_trace.h"
-#include "runtime/edge/grpc_acks.h"
 #include "runtime/edge/grpc_connection.h"
-#include "runtime/edge/request_text.h"
-#include "runtime/edge/what_fits.h"
 #include "runtime/grpc/reflection.h"
 #include "runtime/grpc/wire.h"
 
@@ -34,6 +30,11 @@ std::string health_answer(std::uint64_t status) {
 void GrpcConnection::on_data(std::uint32_t stream, std::string_view bytes) {
     Call* const call = find(stream);
     if (!call || call->ended || call->ending) return session_.give_room(stream, bytes.size());
+    if (call->waiting) {
+        call->early.append(bytes);
+        kept_bytes_ += bytes.size();
+        return;
+    }
     call->owed_bytes += bytes.size();
     const std::size_t before = call->frames.kept_bytes();
     const auto taken =
@@ -105,6 +106,7 @@ void GrpcConnection::on_end(std::uint32_t stream) {
     Call* const call = find(stream);
     if (!call || call->ended) return;
     call->client_ended = true;
+    if (call->waiting) return;
     const bool half = call->frames.kept_bytes() != 0;
     switch (call->method->kind) {
         case grpc::MethodKind::kPublish:
@@ -131,11 +133,12 @@ void GrpcConnection::on_closed(std::uint32_t stream) {
     if (!call.ended) {
         count_end(call, grpc::Code::kCancelled);
         if (call.asked && call.method->kind == grpc::MethodKind::kSubscribe)
-            context_.host.stream_closed({token_of(stream)});
+            context_.host.stream_closed(token_of(stream));
     }
-    kept_bytes_ -= call.frames.kept_bytes();
+    kept_bytes_ -= call.frames.kept_bytes() + call.early.size();
     --context_.tally.open_calls;
     calls_.erase(found);
+    context_.host.call_closed(token_of(stream));
     if (calls_.empty()) idle_since_ns_ = context_.host.clock().monotonic_ns();
 }
 
@@ -153,63 +156,23 @@ void GrpcConnection::start_batch(std::uint32_t stream, Call& call) {
         call.ending = grpc::status_of(may.error());
         return;
     }
-    grpc::PublishQueue::Batch& batch = call.queue.take();
-    IngestRequest& request = context_.host.take_request();
-    request.origin = IngestOrigin::kGrpc;
-    request.http = token_of(stream);
-    request.line_first = batch.number;
-    request.line_count = batch.events;
-    request.tenant = call.principal.tenant;
-    request.durability = context_.host.default_durability();
-    if (batch.events == 0) {
-        finish(request);
-        return context_.host.drop(request);
-    }
-    fill(request, call, batch);
-    context_.host.start(request);
+    context_.host.publish({token_of(stream), call.principal, call.trace, peer_, call.method->path},
+                          call.queue.take());
 }
 
-void GrpcConnection::fill(IngestRequest& request, Call& call, grpc::PublishQueue::Batch& batch) {
-    set_request_text(request, batch.lines, context_.host.pools());
-    std::string().swap(batch.lines);
-    request.sender = call.principal.key.get();
-    auto read = context_.host.ingestor().read(request, request.body.view(),
-                                              core::BatchFormat::kNdjson, HomeRule::kByKey);
-    if (!read) {
-        request.drop_items();
-        request.rejected.clear();
-        for (std::uint32_t i = 0; i < batch.events; ++i)
-            request.rejected.push_back({i, read.error()});
-        return;
-    }
-    keep_trace(call.trace, request);
-    const std::int64_t now_ns = context_.host.clock().monotonic_ns();
-    if (const auto last = take_what_fits(request, call.principal, now_ns))
-        context_.identity.note(*last, call.principal, peer_, call.method->path, now_ns);
-}
-
-void GrpcConnection::finish(const IngestRequest& request) {
-    const std::uint32_t stream = request.http.sequence;
+grpc::PublishQueue::Batch* GrpcConnection::find_batch(std::uint32_t stream, std::uint64_t number) {
     Call* const call = find(stream);
-    if (!call || call->ended) return;
-    grpc::PublishQueue::Batch* const batch = call->queue.find(request.line_first);
-    if (!batch) return;
-    if (request.failed()) {
-        return fail(stream, *call,
-                    core::Error(core::ErrorCode::kUnavailable,
-                                "the store has failed: whether the events that are not "
-                                "acknowledged are kept is not known; send them again with the "
-                                "same event_id once the server is back"));
-    }
-    const identity::TrustedFront* const front = context_.identity.authenticator().front();
-    make_acks(request, context_.hasher,
-              {context_.host.drain_seconds(), front && !front->replicated().empty()}, *batch);
+    return !call || call->ended ? nullptr : call->queue.find(number);
+}
+
+void GrpcConnection::finish(std::uint32_t stream, grpc::PublishQueue::Batch& batch) {
+    Call& call = *find(stream);
     std::string out;
-    call->queue.finish(*batch, out);
+    call.queue.finish(batch, out);
     session_.write(stream, out);
-    if (session_.unsent_bytes(stream) > kUnreadBytesMax) return cut_off(stream, *call);
-    give_room(stream, *call);
-    settle(stream, *call);
+    if (session_.unsent_bytes(stream) > kUnreadBytesMax) return cut_off(stream, call);
+    give_room(stream, call);
+    settle(stream, call);
 }
 
 // Whether a Publish call is over.

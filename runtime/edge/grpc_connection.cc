@@ -1,5 +1,6 @@
 #include "runtime/edge/grpc_connection.h"
 
+#include "runtime/edge/edge_host.h"
 #include "runtime/edge/edge_trace.h"
 
 #include <algorithm>
@@ -57,20 +58,25 @@ GrpcConnection::~GrpcConnection() {
         if (!call.ended) count_end(call, grpc::Code::kCancelled);
         --context_.tally.open_calls;
         if (call.asked && call.method->kind == grpc::MethodKind::kSubscribe)
-            context_.host.stream_closed({token_of(stream)});
+            context_.host.stream_closed(token_of(stream));
+        context_.host.call_closed(token_of(stream));
     }
 }
 
 bool GrpcConnection::take(std::string_view bytes, std::int64_t now_ns) {
     heard_ns_ = now_ns;
     const bool goes_on = session_.take(bytes, now_ns);
+    start_gathered();
+    return goes_on;
+}
+
+void GrpcConnection::start_gathered() {
     for (const std::uint32_t stream : std::exchange(gathered_, {})) {
         Call* const call = find(stream);
         if (!call) continue;
         if (call->queue.has_gathered()) start_batch(stream, *call);
         settle(stream, *call);
     }
-    return goes_on;
 }
 
 bool GrpcConnection::over() const {
@@ -89,23 +95,51 @@ void GrpcConnection::on_request(std::uint32_t stream, io::Http2Request&& request
     if (!request.too_large && request.method != "POST") return refuse_http(stream, "405");
     Call& call = calls_.try_emplace(stream, context_.message_bytes_max).first->second;
     ++context_.tally.open_calls;
-    if (auto admitted = admit(call, request); !admitted)
-        return fail(stream, call, admitted.error());
+    if (request.too_large) return admitted(stream, call, too_large());
+    admit(stream, call, std::move(request));
+}
+
+core::Status GrpcConnection::too_large() const {
+    return core::fail(
+        core::Error(core::ErrorCode::kHeadersTooLarge,
+                    "the headers exceed " + std::to_string(context_.http2.header_bytes_max) +
+                        " bytes or " + std::to_string(context_.http2.header_count_max))
+            .bound(static_cast<std::int64_t>(context_.http2.header_bytes_max)));
+}
+
+void GrpcConnection::admit(std::uint32_t stream, Call& call, io::Http2Request&& request) {
+    call.method = grpc::find_method(request.path);
+    auto principal = identify(stream, request);
+    if (!principal) {
+        call.waiting = std::make_unique<io::Http2Request>(std::move(request));
+        return;
+    }
+    auto passed = pass_gate(call, std::move(*principal), request);
+    admitted(stream, call, passed ? begin_call(call, request) : passed);
+}
+
+void GrpcConnection::identified(std::uint32_t stream,
+                                core::Result<identity::Principal>&& principal) {
+    Call* const call = find(stream);
+    if (!call || !call->waiting || call->ended) return;
+    const std::unique_ptr<io::Http2Request> request = std::move(call->waiting);
+    auto passed = pass_gate(*call, std::move(principal), *request);
+    admitted(stream, *call, passed ? begin_call(*call, *request) : passed);
+    const std::string early = std::exchange(call->early, {});
+    kept_bytes_ -= early.size();
+    if (!early.empty()) on_data(stream, early);
+    if (call->client_ended) on_end(stream);
+    start_gathered();
+}
+
+void GrpcConnection::admitted(std::uint32_t stream, Call& call, const core::Status& status) {
+    if (!status) return fail(stream, call, status.error());
     if (call.method->kind == grpc::MethodKind::kPublish ||
         call.method->kind == grpc::MethodKind::kReflect)
         respond(stream);
 }
 
-core::Status GrpcConnection::admit(Call& call, const io::Http2Request& request) {
-    if (request.too_large) {
-        return core::fail(
-            core::Error(core::ErrorCode::kHeadersTooLarge,
-                        "the headers exceed " + std::to_string(context_.http2.header_bytes_max) +
-                            " bytes or " + std::to_string(context_.http2.header_count_max))
-                .bound(static_cast<std::int64_t>(context_.http2.header_bytes_max)));
-    }
-    call.method = grpc::find_method(request.path);
-    if (auto passed = pass_gate(call, request); !passed) return passed;
+core::Status GrpcConnection::begin_call(Call& call, const io::Http2Request& request) {
     if (!call.method) {
         return core::fail(core::ErrorCode::kNotSupported,
                           "'" + request.path.substr(0, 128) + "' is no method of this server");
@@ -134,8 +168,8 @@ core::Status GrpcConnection::admit(Call& call, const io::Http2Request& request) 
     return context_.host.admit();
 }
 
-// As EdgeHttp's.
-core::Status GrpcConnection::pass_gate(Call& call, const io::Http2Request& request) {
+std::optional<core::Result<identity::Principal>> GrpcConnection::identify(
+    std::uint32_t stream, const io::Http2Request& request) {
     const std::vector<io::HeaderField> fields = fields_of(request);
     io::Request http;
     http.token = token_;
@@ -146,14 +180,18 @@ core::Status GrpcConnection::pass_gate(Call& call, const io::Http2Request& reque
     http.headers = fields;
     http.peer = peer_;
     http.peer_names = peer_names_;
+    return context_.host.identify(token_of(stream), http);
+}
+
+// As EdgeHttp's.
+core::Status GrpcConnection::pass_gate(Call& call, core::Result<identity::Principal>&& principal,
+                                       const io::Http2Request& request) {
     const identity::Scope scope = call.method ? call.method->scope : identity::Scope::kApiRead;
-    core::Error page_refused;
-    auto principal = context_.identity.of(http, nullptr, page_refused);
     core::Status allowed;
     if (principal) {
         call.principal = std::move(*principal);
         if (call.method) allowed = call.principal.require(scope);
-        const bool counts = call.principal.key && !context_.identity.authenticator().front();
+        const bool counts = call.principal.key && context_.host.counts_connections();
         if (allowed && counts && !held_.is_of(call.principal)) {
             held_ = {};
             auto taken = identity::HeldConnection::take(call.principal);
@@ -166,10 +204,7 @@ core::Status GrpcConnection::pass_gate(Call& call, const io::Http2Request& reque
                principal.error().code != core::ErrorCode::kUnauthorized) {
         allowed = core::fail(std::move(principal.error()));
     }
-    if (!allowed) {
-        context_.identity.note(allowed.error(), call.principal, peer_, request.path,
-                               context_.host.clock().monotonic_ns());
-    }
+    if (!allowed) context_.host.note(allowed.error(), call.principal, peer_, request.path);
     return allowed;
 }
 
@@ -222,7 +257,7 @@ void GrpcConnection::on_room(std::uint32_t stream) {
     Call* const call = find(stream);
     if (!call || call->ended) return;
     if (call->method->kind == grpc::MethodKind::kSubscribe)
-        context_.host.stream_drained({token_of(stream)});
+        context_.host.stream_drained(token_of(stream));
     else
         give_room(stream, *call);
 }
@@ -234,6 +269,7 @@ void GrpcConnection::end(std::uint32_t stream, const grpc::CallStatus& status) {
 
 void GrpcConnection::end_call(std::uint32_t stream, Call& call, const grpc::CallStatus& status) {
     call.ended = true;
+    call.waiting.reset();
     call.ended_ns = context_.host.clock().monotonic_ns();
     count_end(call, status.code);
     const std::string code = std::to_string(static_cast<unsigned>(status.code));
@@ -250,7 +286,7 @@ void GrpcConnection::end_call(std::uint32_t stream, Call& call, const grpc::Call
     if (status.retry_after_ms >= 0) fields.push_back({"grpc-retry-pushback-ms", retry});
     session_.end(stream, fields);
     if (call.asked && call.method->kind == grpc::MethodKind::kSubscribe)
-        context_.host.stream_closed({token_of(stream)});
+        context_.host.stream_closed(token_of(stream));
     give_room(stream, call);
 }
 
@@ -268,9 +304,9 @@ void GrpcConnection::free_room() {
                            "what clients keep waiting takes all its room");
     for (auto& [stream, call] : calls_) {
         if (call.ended) continue;
-        if (call.frames.kept_bytes() != 0)
+        if (call.frames.kept_bytes() != 0 || !call.early.empty())
             fail(stream, call, full);
-        else if (call.method->kind != grpc::MethodKind::kSubscribe &&
+        else if (!call.waiting && call.method->kind != grpc::MethodKind::kSubscribe &&
                  session_.unsent_bytes(stream) > kStreamBytesMax)
             cut_off(stream, call);
     }
@@ -288,8 +324,9 @@ void GrpcConnection::go_away() {
     const grpc::CallStatus ends = grpc::status_of(shutting_down());
     for (auto& [stream, call] : calls_) {
         if (call.ended) continue;
-        if (call.method->kind == grpc::MethodKind::kHealthWatch) tell_health(stream, call);
-        if (call.method->kind != grpc::MethodKind::kPublish) {
+        if (!call.waiting && call.method->kind == grpc::MethodKind::kHealthWatch)
+            tell_health(stream, call);
+        if (call.waiting || call.method->kind != grpc::MethodKind::kPublish) {
             end_call(stream, call, ends);
             continue;
         }
@@ -307,6 +344,7 @@ std::int64_t GrpcConnection::look(std::int64_t now_ns) {
                 session_.reset(stream, io::Http2Error::kCancel);
             continue;
         }
+        if (call.waiting) continue;
         if (call.method->kind == grpc::MethodKind::kHealthWatch && call.asked)
             tell_health(stream, call);
         if (call.deadline_ns == 0) continue;

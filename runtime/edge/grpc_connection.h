@@ -1,7 +1,7 @@
 // What: one HTTP/2 connection and the gRPC calls on it: who calls, for what, until when; messages
-//       in, answers out. Publish takes events in as the other faces do; Subscribe is opened on the
-//       conductor and comes back through write() and end().
-// Threads: a shard's. Lifetime: EdgeGrpc owns it; its context outlives it.
+//       in, answers out. What they ask for is the host's (grpc_host.h): a batch of Publish comes
+//       back through finish(), a subscription through write() and end().
+// Threads: its host's, one. Lifetime: EdgeGrpc owns it; its context outlives it.
 // Limits: io::Http2Limits; a call holds kHeldBytesMax of events that are not durable and of answers
 //       that are not read, beyond which its client is given no more room, and one message in the
 //       making; kStreamBytesMax wait to be read of a subscription, beyond which the log is read no
@@ -13,14 +13,12 @@
 #include "io/http2_session.h"
 #include "io/http_server.h"
 #include "io/sized_pools.h"
-#include "runtime/edge/edge_host.h"
-#include "runtime/edge/edge_identity.h"
+#include "runtime/edge/grpc_host.h"
 #include "runtime/grpc/frames.h"
 #include "runtime/grpc/methods.h"
 #include "runtime/grpc/publish_queue.h"
 #include "runtime/grpc/status.h"
 #include "runtime/identity/limits.h"
-#include "store/ids/hasher.h"
 
 #include <array>
 #include <cstdint>
@@ -44,11 +42,9 @@ struct GrpcTally {
     std::size_t open_calls = 0;
 };
 
-// What the connections of a shard share.
+// What the connections of a host share.
 struct GrpcContext {
-    EdgeHost& host;
-    EdgeIdentity identity;
-    const store::Hasher& hasher;
+    GrpcHost& host;
     io::Http2Limits http2 = {};
     std::size_t message_bytes_max = 4u << 20;
     std::int64_t idle_ms_max = 75'000;
@@ -86,8 +82,11 @@ public:
     bool begin(std::uint32_t stream);
     io::WriteOutcome write(std::uint32_t stream, std::string_view frames);
     void end(std::uint32_t stream, const grpc::CallStatus& status);
-    // A batch of Publish messages is done.
-    void finish(const IngestRequest& request);
+    // A batch of Publish messages; null: its call is gone. With its Acks in it it is done.
+    grpc::PublishQueue::Batch* find_batch(std::uint32_t stream, std::uint64_t number);
+    void finish(std::uint32_t stream, grpc::PublishQueue::Batch& batch);
+    // Who calls, where that was not known at once.
+    void identified(std::uint32_t stream, core::Result<identity::Principal>&& principal);
 
 private:
     struct Call {
@@ -100,6 +99,9 @@ private:
         std::size_t owed_bytes = 0;  // came, and no room was given for them yet
         std::int64_t ended_ns = 0;
         std::int64_t deadline_ns = 0;  // 0: none
+        // While it is being asked who calls: what came meanwhile.
+        std::unique_ptr<io::Http2Request> waiting;
+        std::string early;
         bool inflates = false;
         bool asked = false;  // by the one message of a call that takes one
         bool client_ended = false;
@@ -119,15 +121,21 @@ private:
     io::RequestToken token_of(std::uint32_t stream) const {
         return {token_.connection, token_.generation, stream};
     }
-    core::Status admit(Call& call, const io::Http2Request& request);
-    core::Status pass_gate(Call& call, const io::Http2Request& request);
+    void admit(std::uint32_t stream, Call& call, io::Http2Request&& request);
+    std::optional<core::Result<identity::Principal>> identify(std::uint32_t stream,
+                                                              const io::Http2Request& request);
+    core::Status pass_gate(Call& call, core::Result<identity::Principal>&& principal,
+                           const io::Http2Request& request);
+    core::Status begin_call(Call& call, const io::Http2Request& request);
+    void admitted(std::uint32_t stream, Call& call, const core::Status& status);
+    core::Status too_large() const;
     core::Status take_message(std::uint32_t stream, Call& call, bool compressed,
                               std::string_view message);
     core::Status take_plain(std::uint32_t stream, Call& call, std::string_view message);
     core::Status check_health(std::uint32_t stream, Call& call, std::string_view message);
+    void start_gathered();
     void start_batch(std::uint32_t stream, Call& call);
     core::Status may_publish(const Call& call);
-    void fill(IngestRequest& request, Call& call, grpc::PublishQueue::Batch& batch);
     void settle(std::uint32_t stream, Call& call);
     void give_room(std::uint32_t stream, Call& call);
     void respond(std::uint32_t stream);

@@ -239,7 +239,7 @@ void GraphqlStreams::subscribe(const Key& key, Connection& connection, SocketTur
             end_operation(key, id);
             flush(key, *open);
         };
-        return deps_.answer(connection.peer.principal, operation, answered);
+        return deps_.answer(connection.peer, operation, answered);
     }
     StreamRequest stream;
     stream.edge = connection.peer.edge;
@@ -286,7 +286,7 @@ void GraphqlStreams::open_events(GraphqlPeer&& peer, core::Result<GraphqlRequest
     const OperationRef operation(std::move(*prepared));
     if (!operation->is_subscription()) {
         const auto shared = std::make_shared<GraphqlPeer>(std::move(peer));
-        return deps_.answer(shared->principal, operation, [this, shared](std::string&& result) {
+        return deps_.answer(*shared, operation, [this, shared](std::string&& result) {
             answer_events(std::move(*shared), std::move(result));
         });
     }

@@ -13,8 +13,8 @@
 #include "runtime/graphql/request.h"
 #include "runtime/graphql/socket_protocol.h"
 #include "runtime/identity/principal.h"
-#include "runtime/stream/event_tail.h"
 #include "runtime/stream/stream_edge.h"
+#include "runtime/stream/stream_source.h"
 
 #include <cstdint>
 #include <functional>
@@ -43,11 +43,11 @@ public:
                            std::function<void(bool)> begun)>;
     struct Deps {
         const core::Clock* clock = nullptr;
-        EventTail* tail = nullptr;
+        StreamSource* tail = nullptr;
         StreamEdge edge;
         BeginSocket begin_socket;
         // A query's result, {"data":...}; called once, perhaps later.
-        std::function<void(const identity::Principal&, OperationRef, Answered)> answer;
+        std::function<void(const GraphqlPeer&, OperationRef, Answered)> answer;
         std::function<std::string(const core::JsonElement& event)> position_of;
         std::function<void(std::int64_t us, std::function<void()>)> run_after;
         std::size_t unsent_bytes_max = 64u << 20;

@@ -10,7 +10,7 @@
 #include "runtime/graphql/request.h"
 #include "runtime/graphql/result_writer.h"
 #include "runtime/identity/principal.h"
-#include "runtime/stream/event_tail.h"
+#include "runtime/stream/stream_source.h"
 
 #include <string>
 #include <string_view>

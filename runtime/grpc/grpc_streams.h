@@ -9,7 +9,7 @@
 #include "runtime/grpc/messages.h"
 #include "runtime/grpc/status.h"
 #include "runtime/identity/principal.h"
-#include "runtime/stream/event_tail.h"
+#include "runtime/stream/stream_source.h"
 
 #include <functional>
 
@@ -18,7 +18,7 @@ namespace millrace::runtime::grpc {
 class GrpcStreams {
 public:
     struct Deps {
-        EventTail* tail = nullptr;
+        StreamSource* tail = nullptr;
         // The call goes on: its client is told so.
         std::function<void(core::ShardId, io::RequestToken)> begin;
         std::function<void(core::ShardId, io::RequestToken, CallStatus)> end;

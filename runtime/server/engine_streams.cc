@@ -14,6 +14,22 @@
 #include <utility>
 
 namespace millrace::runtime {
+namespace {
+
+// A front follows letters and executions for clients of GraphQL; whoever else says so may as well,
+// with the scope of their lists.
+core::Status read_kind(const io::Request& request, StreamRequest& stream) {
+    const std::string_view kind = request.header(api::kStreamKindHeader);
+    if (kind == api::kLettersStream) {
+        stream.kind = StreamKind::kDeadLetters;
+        return stream.principal.require(identity::Scope::kDeadLettersRead);
+    }
+    if (kind != api::kExecutionsStream) return {};
+    stream.kind = StreamKind::kExecutions;
+    return stream.principal.require(identity::Scope::kExecutionsRead);
+}
+
+}  // namespace
 
 void EngineServices::open_stream(core::ShardId shard, const io::Request& request,
                                  api::RouteId route, const identity::Principal& principal,
@@ -32,6 +48,10 @@ void EngineServices::open_stream(core::ShardId shard, const io::Request& request
     stream->from = api::query_value(request.query, "from").value_or("");
     stream->last_event_id = request.header("Last-Event-ID");
     stream->places = !request.header(api::kPlacesHeader).empty();
+    if (auto may = read_kind(request, *stream); !may) {
+        shards_[shard.value]->http().respond_error(request.token, may.error());
+        return;
+    }
     streams_open_.store(true, std::memory_order_relaxed);
     if (!deps_.conductor->post([this, stream] { tail_->open(std::move(*stream)); }))
         shards_[shard.value]->http().respond_error(request.token, too_many_wait());
@@ -202,9 +222,9 @@ void EngineServices::make_graphql() {
                                std::string_view protocol, std::function<void(bool)> begun) {
         begin_events(peer.edge, peer.token, accept, protocol, std::move(begun));
     };
-    deps.answer = [this](const identity::Principal& who, graphql::OperationRef operation,
+    deps.answer = [this](const graphql::GraphqlPeer& peer, graphql::OperationRef operation,
                          graphql::Answered done) {
-        api::answer_graphql(*this, who, std::move(operation), std::move(done));
+        api::answer_graphql(*this, peer.principal, std::move(operation), std::move(done));
     };
     deps.position_of = [this](const core::JsonElement& event) {
         return api::graphql_position_of(*deps_.database, event);

@@ -372,7 +372,7 @@ void Shard::finish(IngestRequest& request) {
     switch (request.origin) {
         case IngestOrigin::kHttp: edge_http_.finish(request); break;
         case IngestOrigin::kLine: edge_lines_.finish(request); break;
-        case IngestOrigin::kGrpc: grpc().finish(request); break;
+        case IngestOrigin::kGrpc: edge_http_.finish_grpc(request); break;
         case IngestOrigin::kLane: {
             // Events with a key of another shard are in its log now: the rows may follow.
             const std::unique_ptr<LaneResult> result(std::exchange(request.lane_result, nullptr));

@@ -132,31 +132,10 @@ void EventTail::append_reset(Stream& stream) {
     append_message(stream, "reset", data);
 }
 
-// {"id":position,"event":{...}} over a WebSocket; what ends a stream has no place to come back to.
 void EventTail::append_message(Stream& stream, std::string_view name, std::string_view data) {
-    const bool ends = name == "error";
-    const std::string position = ends ? std::string() : encode_stream_position(stream.next);
-    if (StreamVoice* const voice = stream.request.voice.get()) {
-        if (name == "event") return voice->tell(out_, position, data);
-        return voice->reset(out_, position, data);
-    }
-    if (!stream.request.accept.empty()) {
-        std::string text;
-        core::JsonWriter json(text);
-        json.begin_object();
-        if (!ends) json.field("id", position);
-        json.raw_field(name, data).end_object();
-        return io::append_ws_frame(out_, io::WsOpcode::kText, text);
-    }
-    if (name != "event") (out_ += "event: ").append(name) += "\n";
-    if (!ends) out_ += "id: " + position + "\n";
-    const std::size_t begin = (out_ += "data: ").size();
-    out_ += data;
-    // The event's own text may hold line ends between its tokens; SSE knows no other escape.
-    for (std::size_t i = begin; i < out_.size(); ++i) {
-        if (out_[i] == '\n' || out_[i] == '\r') out_[i] = ' ';
-    }
-    out_ += "\n\n";
+    const std::string position =
+        name == "error" ? std::string() : encode_stream_position(stream.next);
+    append_stream_message(out_, stream.request, name, position, data);
 }
 
 template <typename Is>

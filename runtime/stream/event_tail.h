@@ -15,12 +15,10 @@
 #include "core/clock.h"
 #include "core/ids.h"
 #include "core/result.h"
-#include "io/http_server.h"
 #include "runtime/event/event_filter.h"
-#include "runtime/identity/principal.h"
 #include "runtime/stream/block_shelf.h"
 #include "runtime/stream/stream_edge.h"
-#include "runtime/stream/stream_voice.h"
+#include "runtime/stream/stream_source.h"
 #include "store/database.h"
 #include "store/log/event_block.h"
 
@@ -34,31 +32,7 @@
 
 namespace millrace::runtime {
 
-enum class StreamKind : std::uint8_t { kEvents, kDeadLetters, kExecutions };
-
-// What a client asked for, copied out of its request.
-struct StreamRequest {
-    core::ShardId edge;
-    io::RequestToken token;
-    identity::Principal principal;
-    std::string pattern;
-    std::string pattern_prefix;
-    std::string filter;
-    std::string from;           // a moment, a position, "beginning" or empty
-    std::string last_event_id;  // wins over `from`
-    // Of a WebSocket: what its handshake is answered with. Empty: Server-Sent Events.
-    std::string accept;
-    // Speaks in place of both.
-    std::shared_ptr<StreamVoice> voice = {};
-    // One of several on a connection that is open and stays so.
-    bool joined = false;
-    StreamKind kind = StreamKind::kEvents;
-    // For a front that makes one stream of several partitions': an event "place" says where this
-    // one is, at its beginning and when there was nothing to tell for a while.
-    bool places = false;
-};
-
-class EventTail {
+class EventTail final : public StreamSource {
 public:
     // Of all streams together.
     struct Room {
@@ -89,9 +63,8 @@ public:
           shelf_(*deps_.database, *deps_.clock, deps_.room.blocks_bytes),
           blocks_(deps_.database->shards()) {}
 
-    // Its number, for stop(); 0: it was refused, which whoever asked has been told.
-    std::uint64_t open(StreamRequest&& request);
-    void stop(std::uint64_t number) { streams_.erase(number); }
+    std::uint64_t open(StreamRequest&& request) override;
+    void stop(std::uint64_t number) override { streams_.erase(number); }
     void closed(core::ShardId edge, io::RequestToken token);
     void drained(core::ShardId edge, io::RequestToken token);
     // Streams that have room look for new events, in turns. Returns the number of streams that got

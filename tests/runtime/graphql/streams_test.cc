@@ -2,6 +2,7 @@
 // they send. Method: a real store and tail, a network that has no room when it is told so.
 #include "io/web_socket.h"
 #include "runtime/graphql/graphql_streams.h"
+#include "runtime/stream/event_tail.h"
 #include "tests/store/store_fixture.h"
 
 #include <algorithm>
@@ -35,7 +36,7 @@ protected:
         deps.edge = edge;
         deps.begin_socket = [](const GraphqlPeer&, const std::string&, std::string_view,
                                std::function<void(bool)> begun) { begun(true); };
-        deps.answer = [this](const identity::Principal&, OperationRef, Answered done) {
+        deps.answer = [this](const GraphqlPeer&, OperationRef, Answered done) {
             answers_.push_back(std::move(done));
         };
         deps.run_after = [this](std::int64_t, std::function<void()> work) {

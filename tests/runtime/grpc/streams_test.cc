@@ -4,6 +4,7 @@
 #include "runtime/grpc/frames.h"
 #include "runtime/grpc/grpc_streams.h"
 #include "runtime/grpc/wire.h"
+#include "runtime/stream/event_tail.h"
 #include "tests/store/store_fixture.h"
 
 #include <atomic>
