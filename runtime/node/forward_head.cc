@@ -12,14 +12,15 @@ namespace {
 constexpr std::array<std::string_view, 10> kOfTheConnection = {
     "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "TE",
     "Trailer",    "Upgrade",    "Content-Length",   "Content-Encoding",  "Expect"};
-constexpr std::array<std::string_view, 8> kOfFronts = {identity::kFrontTokenHeader,
+constexpr std::array<std::string_view, 9> kOfFronts = {identity::kFrontTokenHeader,
                                                        identity::kFrontPrincipalHeader,
                                                        identity::kFrontPeerHeader,
                                                        identity::kFrontAnswerHeader,
                                                        identity::kFrontOrderHeader,
                                                        "Millrace-Partition",
                                                        "Millrace-Relay",
-                                                       "Millrace-Places"};
+                                                       "Millrace-Places",
+                                                       "Millrace-Stream"};
 
 template <std::size_t N>
 bool is_any_of(std::string_view name, const std::array<std::string_view, N>& names) {
@@ -54,6 +55,19 @@ HeaderList kept_headers(std::span<const io::HeaderField> headers, bool keeps_upg
         kept.emplace_back(field.name, field.value);
     }
     return kept;
+}
+
+HeaderList credentials_of(const HeaderList& headers) {
+    constexpr std::array<std::string_view, 7> kLookedAt = {
+        "Authorization", "X-API-Key", "Cookie", "Host", "Origin", "Sec-Fetch-Site", "Referer"};
+    HeaderList out;
+    for (const auto& one : headers) {
+        const bool looked_at = std::any_of(
+            kLookedAt.begin(), kLookedAt.end(),
+            [&one](std::string_view name) { return io::equals_ignore_case(name, one.first); });
+        if (looked_at) out.push_back(one);
+    }
+    return out;
 }
 
 bool is_for_client(std::string_view name) {

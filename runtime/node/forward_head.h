@@ -25,6 +25,8 @@ using HeaderList = std::vector<std::pair<std::string, std::string>>;
 
 // Of a request that came in, those that may go on.
 HeaderList kept_headers(std::span<const io::HeaderField> headers, bool keeps_upgrade);
+// Of those, what an Authenticator looks at.
+HeaderList credentials_of(const HeaderList& headers);
 // Of an answer on its way to the client.
 bool is_for_client(std::string_view name);
 

@@ -44,6 +44,8 @@ Front::~Front() {
     // Their last callbacks find everything of ours in its place.
     public_.reset();
     private_.reset();
+    grpc_.reset();
+    sockets_.reset();
     client_.reset();
 }
 
@@ -87,7 +89,11 @@ core::Status Front::open(const core::Config& config) {
     wide.request_line_bytes_max += 1u << 10;
     private_ = std::make_unique<io::HttpServer>(*reactor_, *private_face_, wide);
     public_face_->attach(*public_);
-    no_grpc_.attach(*public_);
+    FrontCalls& own = *this;
+    grpc_ = std::make_unique<FrontGrpc>(
+        own, [](const io::Request& request) { return caller_of(request); });
+    grpc_->connections().attach(*public_, limits);
+    sockets_ = std::make_unique<FrontSockets>(own, *public_);
     private_face_->attach(*private_);
     if (auto tls = open_tls(config.tls); !tls) return tls;
     auto listen = io::Address::parse(config.http.listen);
@@ -97,8 +103,8 @@ core::Status Front::open(const core::Config& config) {
     auto bound = public_->listen(*listen, io::ListenRole::kFirst, maker);
     if (!bound) return core::fail(std::move(std::move(bound.error()).in("http.listen")));
     address_ = bound->to_string();
-    auto own = private_->listen(settings_.advertise, io::ListenRole::kFirst);
-    if (!own) return core::fail(std::move(std::move(own.error()).in("advertise")));
+    auto inner = private_->listen(settings_.advertise, io::ListenRole::kFirst);
+    if (!inner) return core::fail(std::move(std::move(inner.error()).in("advertise")));
     return {};
 }
 
@@ -159,14 +165,16 @@ std::size_t Front::do_work() {
     }
     spread_changes(now_ns);
     if (!judgings_.empty()) give_up_judgings(now_ns);
+    done += grpc_->connections().do_work();
     if (changed || now_ns - gathered_ns_ >= FrontLimits::kAgainNs) {
         gathered_ns_ = now_ns;
         key_.look();
+        grpc_->look(now_ns);
+        sockets_->look(now_ns);
     }
     if (now_ns - events_looked_ns_ >= FrontLimits::kSpreadNs) {
         give_up_events(now_ns);
         give_up_metrics(now_ns);
-        no_grpc_.look(now_ns);
     }
     if (drain_asked_.load(std::memory_order_acquire) && !draining_) {
         draining_ = true;
@@ -177,6 +185,8 @@ std::size_t Front::do_work() {
     if (draining_)
         drained_.store(public_->undrained() == 0 && private_->undrained() == 0,
                        std::memory_order_release);
+    done += later_.size();
+    run_later();
     ended_.clear();
     ended_judgings_.clear();
     ended_makings_.clear();
@@ -186,8 +196,11 @@ std::size_t Front::do_work() {
 }
 
 void Front::wait(std::int64_t timeout_us) {
-    const bool waits = !held_.empty() || !judgings_.empty() || !key_.idle();
-    reactor_->poll(waits ? std::min(timeout_us, FrontLimits::kAgainNs / 1000) : timeout_us);
+    const bool waits =
+        !held_.empty() || !judgings_.empty() || !key_.idle() || sockets_->waits() || grpc_->waits();
+    if (!later_.empty()) timeout_us = 0;
+    if (waits) timeout_us = std::min(timeout_us, FrontLimits::kAgainNs / 1000);
+    reactor_->poll(grpc_->connections().sleep_limit_us(timeout_us));
 }
 
 // Whoever has lost a partition answers nothing any more: what waits for it is not left to hang.

@@ -23,9 +23,11 @@
 #include "runtime/identity/cors.h"
 #include "runtime/identity/credentials.h"
 #include "runtime/identity/local_policy.h"
+#include "runtime/node/front_calls.h"
+#include "runtime/node/front_grpc.h"
 #include "runtime/node/front_limits.h"
 #include "runtime/node/front_routes.h"
-#include "runtime/node/grpc_refusal.h"
+#include "runtime/node/front_sockets.h"
 #include "runtime/node/judged.h"
 #include "runtime/node/key_front.h"
 #include "runtime/node/node_settings.h"
@@ -48,7 +50,7 @@ namespace millrace::runtime::node {
 
 core::Error no_owner(std::size_t partition);
 
-class Front final : public core::Agent, public PassageHost, public KeyDesk {
+class Front final : public core::Agent, public PassageHost, public KeyDesk, private FrontCalls {
 public:
     struct Deps {
         const core::Clock* clock = nullptr;
@@ -141,6 +143,23 @@ private:
         go_on(passage);
     }
 
+    // ---- what it asks itself (front_own.cc)
+    std::uint64_t ask(OwnRequest&& request, std::unique_ptr<OwnAnswer> answer) override;
+    void begin_own(std::uint64_t id);
+    void drop(std::uint64_t number) override;
+    void drained(std::uint64_t number) override;
+    void later(std::function<void()> work) override { later_.push_back(std::move(work)); }
+    void run_later();
+    const core::Clock& clock() const override { return *deps_.clock; }
+    core::Status admits() const override;
+    bool ends() const override { return draining_; }
+    std::size_t partitions() const override { return routing_->targets.size(); }
+    static CallerRef caller_of(const Passage& passage);
+    static CallerRef caller_of(const io::Request& request);
+    static std::string shown_of(const HeaderList& headers, const io::Peer& peer,
+                                std::string_view query_key);
+    void answer_by_sockets(Passage& passage) override;
+
     // ---- PassageHost
     bool holds(Passage& passage) override;
     void passed(Passage& passage) override;
@@ -165,7 +184,8 @@ private:
     std::unique_ptr<io::HttpClient> client_;
     std::unique_ptr<Face> public_face_, private_face_;
     std::unique_ptr<io::HttpServer> public_, private_;
-    GrpcRefusal no_grpc_;
+    std::unique_ptr<FrontGrpc> grpc_;
+    std::unique_ptr<FrontSockets> sockets_;
     std::string address_;
     std::string data_dir_;
     FrontFigures figures_;
@@ -189,6 +209,7 @@ private:
     std::set<std::string> changed_tenants_;
     std::int64_t spread_ns_ = 0;
     std::int64_t events_looked_ns_ = 0;
+    std::vector<std::function<void()>> later_;
     std::vector<std::unique_ptr<Passage>> ended_;  // freed when nothing of them is on the stack
     std::vector<std::unique_ptr<Judging>> ended_judgings_;
     std::vector<std::unique_ptr<TenantMaking>> ended_makings_;

@@ -42,6 +42,7 @@ core::Error no_owner(std::size_t partition) {
 }
 
 void Front::stream_began(Passage& passage) {
+    if (passage.is_own()) return;
     streams_[stream_key(passage.stream(), passage.is_private)] = passage.id();
 }
 
@@ -91,7 +92,8 @@ void Front::answer_text(Passage& passage, int status, std::string_view type,
 
 void Front::finish(Passage& passage) {
     passage.closed();
-    if (passage.streams()) streams_.erase(stream_key(passage.stream(), passage.is_private));
+    if (passage.streams() && !passage.is_own())
+        streams_.erase(stream_key(passage.stream(), passage.is_private));
     const auto found = passages_.find(passage.id());
     if (found == passages_.end()) return;
     ended_.push_back(std::move(found->second));

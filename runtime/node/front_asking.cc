@@ -17,20 +17,6 @@ core::Error nobody_knows() {
         .retry_after(1);
 }
 
-// What an Authenticator looks at.
-HeaderList credentials_of(const HeaderList& headers) {
-    constexpr std::array<std::string_view, 7> kLookedAt = {
-        "Authorization", "X-API-Key", "Cookie", "Host", "Origin", "Sec-Fetch-Site", "Referer"};
-    HeaderList out;
-    for (const auto& one : headers) {
-        const bool looked_at = std::any_of(
-            kLookedAt.begin(), kLookedAt.end(),
-            [&one](std::string_view name) { return io::equals_ignore_case(name, one.first); });
-        if (looked_at) out.push_back(one);
-    }
-    return out;
-}
-
 }  // namespace
 
 void Front::judge(Passage& passage) {

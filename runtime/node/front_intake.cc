@@ -1,12 +1,14 @@
 // Part of Front: what comes in, by its two listeners.
 #include "core/crypto/constant_time.h"
 #include "io/http_head.h"
+#include "runtime/api/list_places.h"
 #include "runtime/edge/edge_console.h"
 #include "runtime/identity/peer_text.h"
 #include "runtime/identity/trusted_front.h"
 #include "runtime/node/front.h"
 #include "runtime/registry/edge_token.h"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -93,7 +95,7 @@ void Front::take_private(Passage& passage, const io::Request& request) {
     // As that node has said it.
     for (const std::string_view name :
          {identity::kFrontTokenHeader, identity::kFrontPeerHeader, identity::kFrontPrincipalHeader,
-          identity::kFrontOrderHeader, kPlacesHeader}) {
+          identity::kFrontOrderHeader, kPlacesHeader, api::kStreamKindHeader}) {
         const std::string_view value = request.header(name);
         if (!value.empty()) passage.headers.emplace_back(name, value);
     }
@@ -108,20 +110,29 @@ void Front::take_private(Passage& passage, const io::Request& request) {
     if (!client_->start(passage, target.address, head, passage.body)) not_here(passage);
 }
 
-void Front::read_shown(Passage& passage, const io::Request& request) const {
+std::string Front::shown_of(const HeaderList& headers, const io::Peer& peer,
+                            std::string_view query_key) {
     std::string shown;
     for (const std::string_view name :
-         {"Authorization", "X-API-Key", "Cookie", "Host", "Origin", "Sec-Fetch-Site"})
-        append_shown(shown, request.header(name));
-    append_shown(shown, identity::peer_address(request.peer));
+         {"Authorization", "X-API-Key", "Cookie", "Host", "Origin", "Sec-Fetch-Site"}) {
+        const auto found = std::find_if(headers.begin(), headers.end(), [name](const auto& one) {
+            return io::equals_ignore_case(one.first, name);
+        });
+        append_shown(shown, found == headers.end() ? std::string_view() : found->second);
+    }
+    append_shown(shown, identity::peer_address(peer));
+    append_shown(shown, query_key);
+    return Judged::digest_of(shown);
+}
+
+void Front::read_shown(Passage& passage, const io::Request& request) const {
     const bool takes = query_keys_ == identity::QueryKeys::kAll ||
                        (query_keys_ == identity::QueryKeys::kSome &&
                         (passage.route.to == Belongs::kPublic ||
                          request.path.ends_with("/stream") || request.path.ends_with("/ws") ||
                          request.path == "/v2/script/run" || request.path == "/v2/graphql"));
     if (takes) passage.query_key = request.query_value("apiKey").value_or("");
-    append_shown(shown, passage.query_key);
-    passage.shown = Judged::digest_of(shown);
+    passage.shown = shown_of(passage.headers, request.peer, passage.query_key);
 }
 
 void Front::take_public(Passage& passage, const io::Request& request) {

@@ -49,6 +49,7 @@ void Front::go_on(Passage& passage) {
             return answer_text(passage, who.status, "application/json", who.refusal);
         tenant = passage.query_tenant.empty() ? "default" : std::string_view(passage.query_tenant);
     }
+    if (passage.only_who) return answer_text(passage, 200, "text/plain", who.principal);
     if (passage.route.to == Belongs::kNode) return answer_cluster(passage);
     if (!passage.route.tenant.empty()) tenant = passage.route.tenant;
     const std::size_t home = partition_of(tenant, routing_->hash_seed, routing_->targets.size());

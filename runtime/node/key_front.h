@@ -53,6 +53,8 @@ public:
     virtual void answer_text(Passage& passage, int status, std::string_view type,
                              std::string_view body) = 0;
     virtual void answer_maybe_taken(Passage& passage) = 0;
+    // By the front's own WebSockets and GraphQL, over streams and lists of all partitions.
+    virtual void answer_by_sockets(Passage& passage) = 0;
     // What a partition has answered to the passage itself has been told.
     virtual void passed(Passage& passage) = 0;
     // It has been answered, in another way than by the above.

@@ -46,8 +46,12 @@ void tell_found(KeyFront& key, Passage& passage, const Gathering& whole) {
     for (const auto& part : whole.parts) {
         if (!told || rank(*part) > rank(*told)) told = part.get();
     }
-    if (rank(*told) != 1)
-        return key.desk().answer_text(passage, told->status, told->content_type, told->text);
+    if (rank(*told) != 1) {
+        const bool tells = passage.is_own() && told->good();
+        return key.desk().answer_text(
+            passage, told->status, told->content_type,
+            tells ? with_partition(told->text, told->partition) : told->text);
+    }
     if (told->state == Part::State::kUnknown && !whole.repeatable)
         return key.desk().answer_maybe_taken(passage);
     key.desk().answer(passage, silent_partition(told->partition));
@@ -83,7 +87,7 @@ void ask_page(KeyFront& key, Passage& passage, const KeyCase& of) {
     const bool by_due_time = passage.path == "/v2/retries";
     if (by_due_time || parameter_of(passage.target, "order").value_or("") == "asc")
         asked.page.order = MergeOrder::kOldestFirst;
-    asked.page.names_partition = by_due_time;
+    asked.page.tells_partitions = by_due_time || passage.is_own();
     auto whole = key.gathering_of(passage);
     set_value(whole->headers, kPlacesHeader, "1");
     const std::string target = without_parameter(passage.target, "cursor");

@@ -17,16 +17,12 @@ struct NotThere {
     std::string_view folder;
     std::string_view why;
 };
-constexpr std::array<NotThere, 7> kNotThere = {
+constexpr std::array<NotThere, 5> kNotThere = {
     {{"/v2/edges", "edges are not there with cluster.partition_by = \"key\""},
      {"/v2/links", "links are not there with cluster.partition_by = \"key\""},
      {"/v2/workflows", "workflows are not there with cluster.partition_by = \"key\""},
      {"/v2/workflow-runs", "workflows are not there with cluster.partition_by = \"key\""},
-     {"/v2/workflow-keys", "workflows are not there with cluster.partition_by = \"key\""},
-     {"/v2/graphql", "GraphQL is not there with cluster.partition_by = \"key\": ask /v2/events"},
-     {"/v2/events/ws",
-      "events come over no WebSocket with cluster.partition_by = \"key\": take "
-      "/v2/events/stream"}}};
+     {"/v2/workflow-keys", "workflows are not there with cluster.partition_by = \"key\""}}};
 
 // What each partition has for itself, and what is asked about its part of the log.
 constexpr std::array<std::string_view, 1> kOfOne = {"/v2/dlq/groups"};
@@ -58,6 +54,7 @@ KeyRoute route_of_events(io::Method method, std::string_view path) {
     }
     const std::string_view rest = path.substr(kEvents.size() + 1);
     if (rest == "stream") return {KeyWay::kStream};
+    if (rest == "ws") return {is_repeatable(method) ? KeyWay::kSocket : KeyWay::kHome};
     return {KeyWay::kById};
 }
 
@@ -69,6 +66,10 @@ KeyRoute key_route(io::Method method, std::string_view path) {
     }
     if (figures_of(method, path) != Figures::kNone) return {KeyWay::kFigures};
     if (within(path, "/v2/events")) return route_of_events(method, path);
+    if (path == "/v2/graphql") {
+        const bool asks = is_repeatable(method) || method == io::Method::kPost;
+        return {asks ? KeyWay::kSocket : KeyWay::kHome};
+    }
     if (within(path, "/v2/scripts") && last_of(path) == "canary" && !is_repeatable(method)) {
         return {KeyWay::kRefused,
                 "canaries are not there with cluster.partition_by = \"key\": a version's figures "

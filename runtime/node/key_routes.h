@@ -18,6 +18,7 @@ enum class KeyWay : std::uint8_t {
     kPage,       // all, as one list
     kStream,     // all, as one stream
     kFigures,    // all have some of it, put together (runtime/node/figures_asked.h)
+    kSocket,     // all, by the streams and lists that a WebSocket or GraphQL stands for
     kOfOne,      // each partition has its own: `partition` in the query names one
     kHomeOrOne,  // the home partition, unless `partition` in the query names one
     kReplays,    // a part in each, under one id (key_replays.cc)

@@ -21,6 +21,7 @@ constexpr std::array kWays = {Way{KeyWay::kRefused, refuse},
                               Way{KeyWay::kById, ask_by_id},
                               Way{KeyWay::kPage, ask_page},
                               Way{KeyWay::kStream, open_streams},
+                              Way{KeyWay::kSocket, give_to_sockets},
                               Way{KeyWay::kFigures, ask_for_figures},
                               Way{KeyWay::kReplays, order_replays},
                               Way{KeyWay::kRedrive, redrive_letters},
@@ -55,6 +56,10 @@ void KeyFront::go(Passage& passage, std::size_t home) {
 void refuse(KeyFront& key, Passage& passage, const KeyCase& of) {
     key.desk().counts().refused.fetch_add(1, std::memory_order_relaxed);
     key.desk().answer(passage, core::Error(core::ErrorCode::kNotSupported, std::string(of.why)));
+}
+
+void give_to_sockets(KeyFront& key, Passage& passage, const KeyCase& /*of*/) {
+    key.desk().answer_by_sockets(passage);
 }
 
 void go_home(KeyFront& key, Passage& passage, const KeyCase& of) {

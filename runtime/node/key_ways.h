@@ -24,6 +24,7 @@ KeyHandler key_handler(KeyWay way);
 // key_ways.cc
 bool names_one(const Passage& passage);  // one partition, by `partition` in the query
 void refuse(KeyFront& key, Passage& passage, const KeyCase& of);
+void give_to_sockets(KeyFront& key, Passage& passage, const KeyCase& of);
 void go_home(KeyFront& key, Passage& passage, const KeyCase& of);
 void go_home_or_to_one(KeyFront& key, Passage& passage, const KeyCase& of);
 void go_to_one(KeyFront& key, Passage& passage, const KeyCase& of);

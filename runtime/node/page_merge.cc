@@ -15,7 +15,7 @@ constexpr char kBetween = '!';
 
 bool is_cursor_byte(char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
-           c == '-' || c == '_' || c == '~';
+           c == '-' || c == '_' || c == '~' || c == ':';
 }
 
 core::Error unreadable(std::size_t partition) {
@@ -92,12 +92,6 @@ bool comes_before(const PageStream& a, const PageStream& b, MergeOrder order) {
                                              : a.partition() < b.partition();
 }
 
-// An object with members: items of ours are.
-std::string with_partition(std::string_view item, std::size_t partition) {
-    std::string out(item.substr(0, item.size() - 1));
-    return out.append(",\"partition\":").append(std::to_string(partition)).append("}");
-}
-
 void write_end(core::JsonWriter& json, const std::deque<PageStream>& streams,
                const MergedCursor& cursor) {
     const bool more = std::any_of(cursor.begin(), cursor.end(),
@@ -146,6 +140,15 @@ std::optional<MergedCursor> read_merged_cursor(std::string_view text, std::size_
     return out;
 }
 
+std::string with_partition(std::string_view object, std::size_t partition) {
+    const std::size_t end = object.rfind('}');
+    if (end == std::string_view::npos) return std::string(object);
+    std::string out(object.substr(0, end));
+    const std::size_t last = out.find_last_not_of(" \t\r\n");
+    if (last != std::string::npos && out[last] != '{') out += ',';
+    return out.append("\"partition\":").append(std::to_string(partition)) += '}';
+}
+
 core::Result<std::string> merge_pages(std::span<const PartPage> pages, MergedCursor cursor,
                                       const PageRules& rules) {
     std::deque<PageStream> streams;
@@ -165,7 +168,7 @@ core::Result<std::string> merge_pages(std::span<const PartPage> pages, MergedCur
                 best = &stream;
         }
         if (stalled || !best) break;
-        if (rules.names_partition)
+        if (rules.tells_partitions)
             json.raw(with_partition(best->item(), best->partition()));
         else
             json.raw(best->item());

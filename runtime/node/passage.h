@@ -12,6 +12,7 @@
 #include "runtime/node/forward_head.h"
 #include "runtime/node/front_routes.h"
 #include "runtime/node/judged.h"
+#include "runtime/node/passage_answer.h"
 #include "runtime/node/stream_merge.h"
 
 #include <cstdint>
@@ -78,7 +79,9 @@ public:
     io::StreamToken stream() const { return *stream_; }
 
     std::uint64_t id() const { return id_; }
-    io::HttpServer& server() const { return server_; }
+    PassageAnswer& server() { return server_; }
+    // Asked by the front itself.
+    bool is_own() const { return server_.is_own(); }
     int status() const { return status_; }
     // Gives the whole answer to the client.
     void respond();
@@ -110,6 +113,7 @@ public:
     bool held = false;
     bool goes_on = false;  // from a process of this node to another one
     bool tenant_made = false;
+    bool only_who = false;     // its answer is who asks, as the trusted header says it
     bool maybe_taken = false;  // it went out, and nobody knows what became of it
     // Where events live by their keys.
     bool follows = false;  // what it changes has to be in force everywhere before it is told
@@ -124,7 +128,7 @@ private:
     void pause_source();
 
     PassageHost& host_;
-    io::HttpServer& server_;
+    PassageAnswer server_;
     const std::uint64_t id_;
     Taken taken_ = Taken::kWhole;
     int status_ = 0;

@@ -39,7 +39,7 @@ bool SseReader::feed(std::string_view bytes, const std::function<void(const Mess
         if (end == std::string::npos) break;
         const Message message = message_of(std::string_view(pending_).substr(begin, end - begin));
         begin = looked_ = end + 2;
-        if (!message.data.empty()) take(message);
+        if (!message.data.empty() || !message.id.empty()) take(message);
     }
     pending_.erase(0, begin);
     // A line end may be the first of two.
@@ -103,7 +103,7 @@ void StreamMerge::resume() {
 
 // Until all have said where they begin there is no id to tell anything with.
 void StreamMerge::take(StreamPart& part, const SseReader::Message& message) {
-    if (over_) return;
+    if (over_ || message.data.empty()) return;
     if (begun_) return tell(part.partition, message);
     if (part.placed) {
         early_.push_back({part.partition, std::string(message.event), std::string(message.id),

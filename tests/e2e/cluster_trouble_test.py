@@ -7,13 +7,10 @@ import os
 import shutil
 import threading
 import time
-import types
 import unittest
-import urllib.parse
 
 import cluster_nodes
 import cluster_test
-import h2
 import harness
 import nats_peer
 import sink
@@ -155,16 +152,6 @@ class Trouble(unittest.TestCase):
             self.assertEqual(sum(r.json()["duplicates"] for r in replies), 2, replies)
         harness.wait_until("each to have counted once", lambda: (self.counted() or 0) >= before + 20, 60)
         self.assertEqual(self.counted(), before + 20)
-
-    def test_3_grpc_is_refused_in_words(self):
-        host, port = self.cluster["a"].http.split(":")
-        place = types.SimpleNamespace(host=host, port=int(port))
-        for messages in (None, [b"one", b"two"]):
-            connection = h2.Connection(place)
-            code, words = connection.call("/millrace.v2.Events/Publish", messages=messages).status()
-            self.assertEqual(code, 12, words)
-            self.assertIn("POST /v2/events", urllib.parse.unquote(words))
-            connection.until_closed()
 
     # ---- what breaks
 

@@ -21,7 +21,7 @@ TEST(KeyRoutes, ByPathAndMethod) {
          std::initializer_list<Case>{{Method::kPost, "/v2/events", KeyWay::kEvents},
                                      {Method::kGet, "/v2/events", KeyWay::kPage},
                                      {Method::kGet, "/v2/events/stream", KeyWay::kStream},
-                                     {Method::kGet, "/v2/events/ws", KeyWay::kRefused},
+                                     {Method::kGet, "/v2/events/ws", KeyWay::kSocket},
                                      {Method::kGet, "/v2/events/e1", KeyWay::kById},
                                      {Method::kDelete, "/v2/events/e1", KeyWay::kById},
                                      {Method::kGet, "/v2/events/e1/trace", KeyWay::kFigures},
@@ -52,7 +52,7 @@ TEST(KeyRoutes, ByPathAndMethod) {
                                      {Method::kPut, "/v2/entities/order/1", KeyWay::kHome},
                                      {Method::kPost, "/v2/links", KeyWay::kRefused},
                                      {Method::kGet, "/v2/workflow-runs/r", KeyWay::kRefused},
-                                     {Method::kPost, "/v2/graphql", KeyWay::kRefused},
+                                     {Method::kPost, "/v2/graphql", KeyWay::kSocket},
                                      {Method::kPut, "/v2/secrets/s", KeyWay::kChange}})
         EXPECT_EQ(key_route(one.method, one.path).way, one.way) << one.path;
 }
