@@ -29,11 +29,15 @@ Answer set_link_paused(Call& call, bool paused) {
     const auto link = find_link(call);
     if (!link) return core::fail(link.error());
     if (auto empty = check_no_members(call); !empty) return core::fail(empty.error());
-    // One that was stopped goes on from where it was.
-    if (!paused && call.services.links()) call.services.links()->resume((*link)->number);
-    if ((*link)->paused == paused) return link_response(call.services, 200, **link);
-    return amend_link(call, *link, paused ? "pause" : "resume", [paused](Link& next) {
+    // One that was stopped goes on from where it was; other partitions that run it hear of it by
+    // the document.
+    LinkAgent* const links = call.services.links();
+    const bool told = !paused && links && links->partition();
+    if (!paused && links) links->resume((*link)->number);
+    if ((*link)->paused == paused && !told) return link_response(call.services, 200, **link);
+    return amend_link(call, *link, paused ? "pause" : "resume", [paused, told](Link& next) {
         next.paused = paused;
+        next.resumes += told ? 1 : 0;
         return core::Status{};
     });
 }

@@ -2,6 +2,7 @@
 #include "core/json_writer.h"
 #include "runtime/api/audit.h"
 #include "runtime/api/handlers.h"
+#include "runtime/api/list_places.h"
 #include "runtime/api/pattern_bounds.h"
 #include "runtime/api/workflow_answers.h"
 #include "runtime/orchestrator/orchestrator.h"
@@ -38,6 +39,11 @@ core::Status visible_run(const Call& call, const Orchestrator& orchestrator) {
     const auto head = orchestrator.store().head(run_of(call));
     if (!head || may_see_run(call, *head)) return {};
     return not_found("workflow run", run_of(call).id);
+}
+
+// Where the list goes on with this row: behind all that began later.
+std::string before_order_row(const std::string& row_id) {
+    return row_id.substr(0, row_id.rfind('/') + 1);
 }
 
 struct RunChoice {
@@ -165,6 +171,7 @@ Answer list_workflow_runs(Call& call) {
     const WorkflowServices of = call.services.workflows();
     if (!of.orchestrator) return core::fail(workflows_off());
     ListBody body;
+    ListPlaces places(call.request);
     std::string behind = *after, next;
     std::size_t count = 0, looked = 0;
     for (bool more = true; more && next.empty();) {
@@ -181,10 +188,16 @@ Answer list_workflow_runs(Call& call) {
             const auto head = of.orchestrator->store().head(run_of_row(row.id));
             if (!head || !choice->wants(*head) || !may_see_run(call, *head)) continue;
             body.json().raw(head_view(*head));
+            if (places.wanted()) {
+                places.begin_at(encode_key_cursor(before_order_row(row.id)));
+                places.add(head->started_us, encode_key_cursor(row.id));
+            }
             ++count;
         }
     }
-    return body.finish(next);
+    ApiResponse response = body.finish(next);
+    places.append_to(response);
+    return response;
 }
 
 Answer get_workflow_run(Call& call) {

@@ -6,6 +6,7 @@
 #include "runtime/api/handlers.h"
 #include "runtime/api/workflow_answers.h"
 #include "runtime/orchestrator/orchestrator.h"
+#include "runtime/orchestrator/runs_left.h"
 #include "runtime/registry/document_body.h"
 #include "store/rows/registry_store.h"
 
@@ -17,7 +18,6 @@ namespace millrace::runtime::api {
 namespace {
 
 constexpr std::int64_t kWaitMsMax = 60'000;
-constexpr std::size_t kMarksAtOnce = 1'000;
 
 core::Error too_many_begin() {
     return core::Error(core::ErrorCode::kUnavailable, "too many runs wait to be begun")
@@ -126,30 +126,12 @@ Answer put_version(Call& call, std::string_view id, std::string_view body) {
 
 // Runs are pinned to their version: it stays while one of them has not ended. `version` 0: any.
 core::Status check_no_runs(Call& call, std::string_view id, std::uint32_t version) {
-    store::RegistryStore& rows = call.services.database().registry();
-    std::size_t runs = 0;
-    std::string after;
-    for (bool more = true; more;) {
-        auto active = rows.list(kRunActiveKind, tenant_prefix(call.tenant()), after, kMarksAtOnce);
-        if (!active) return core::fail(active.error());
-        more = active->size() == kMarksAtOnce;
-        for (const auto& row : *active) {
-            after = row.id;
-            const auto mark = read_mark(row.json);
-            if (!mark || mark->workflow_id != id) continue;
-            if (version != 0) {
-                const RunName run = run_of_row(row.id);
-                auto head = rows.get(kRunHeadKind, run_row_id(run));
-                if (!head || !*head) continue;
-                const auto read = read_head(run, (*head)->json);
-                if (read && read->version != version) continue;
-            }
-            ++runs;
-        }
-    }
-    if (runs == 0) return {};
+    const auto runs =
+        count_runs_left(call.services.database().registry(), call.tenant(), id, version);
+    if (!runs) return core::fail(runs.error());
+    if (*runs == 0) return {};
     return core::fail(core::ErrorCode::kConflict,
-                      "workflow \"" + std::string(id) + "\" has " + std::to_string(runs) +
+                      "workflow \"" + std::string(id) + "\" has " + std::to_string(*runs) +
                           " runs that have not ended; cancel or terminate them first");
 }
 

@@ -6,7 +6,9 @@
 #include "store/log/pool_set.h"
 
 #include <algorithm>
+#include <span>
 #include <string_view>
+#include <utility>
 
 namespace millrace::runtime::crossing {
 namespace {
@@ -47,6 +49,7 @@ std::size_t CrossingSplit::split(LaneResult& result, std::int64_t now_us) {
         outbox_.keep(result.rows, one.to, now_us, text_);
     }
     result.when_durable.emplace_back([outbox = &outbox_] { outbox->committed(); });
+    if (result.when_counted) count_as_they_came(result);
     take_out(result);
     return leaving_.size();
 }
@@ -72,6 +75,22 @@ void CrossingSplit::find_leaving(const LaneResult& result) {
                              place_.seed, place_.partitions);
         if (!stands_in && to != place_.partition) leaving_.push_back({entry, to, envelope.raw});
     }
+}
+
+// Whoever counts knows entries by the numbers that they had.
+void CrossingSplit::count_as_they_came(LaneResult& result) const {
+    std::vector<std::uint32_t> left;
+    for (const Leaving& one : leaving_) left.push_back(one.entry);
+    result.when_counted = [left = std::move(left), counted = std::move(result.when_counted)](
+                              store::RowBatch& rows, std::span<const std::uint32_t> there) mutable {
+        std::vector<std::uint32_t> as_they_came;
+        std::uint32_t gone = 0;
+        for (const std::uint32_t entry : there) {
+            while (gone < left.size() && left[gone] <= entry + gone) ++gone;
+            as_they_came.push_back(entry + gone);
+        }
+        counted(rows, as_they_came);
+    };
 }
 
 void CrossingSplit::take_out(LaneResult& result) {

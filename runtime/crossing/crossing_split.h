@@ -44,6 +44,7 @@ private:
         std::string_view event{};  // of the result's text
     };
     void find_leaving(const LaneResult& result);
+    void count_as_they_came(LaneResult& result) const;
     void take_out(LaneResult& result);
 
     const Place place_;

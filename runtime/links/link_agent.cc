@@ -70,6 +70,8 @@ void LinkAgent::take_up(const LinkRef& link) {
     run.begin_anew();
     fail_all(run, "the link was changed");
     run.leave_peer();
+    const bool resumed = known && run.state.resumes != link->resumes;
+    run.state.resumes = link->resumes;
     if (!known) {
         run.state.tenant = link->tenant;
         run.state.number = link->number.value;
@@ -78,6 +80,9 @@ void LinkAgent::take_up(const LinkRef& link) {
         run.state.resets = link->resets;
         run.sink_memory = nullptr;  // what is sent again is to arrive again
         run.state.position.clear();
+        run.state.stopped.clear();
+        keep_state(run);
+    } else if (resumed) {
         run.state.stopped.clear();
         keep_state(run);
     }
@@ -158,7 +163,7 @@ bool LinkAgent::flush() {
 // ---- peers
 
 bool LinkAgent::may_run(const LinkRun& run) const {
-    return !run.link->paused && run.state.stopped.empty() &&
+    return !run.link->paused && run.state.stopped.empty() && !is_elsewhere(run) &&
            !registry_->is_suspended(run.link->tenant);
 }
 
@@ -177,6 +182,7 @@ PeerDeps LinkAgent::peer_deps() {
                    kReadAheadBytesMin, kReadAheadBytesMax);
     PeerDeps out{deps_.clock, &deps_.rules, &deps_.files, false, &closing_, ahead};
     out.server_mark = deps_.database->hasher().text("links");
+    out.partition = deps_.partition;
     return out;
 }
 

@@ -64,6 +64,10 @@ public:
         std::size_t read_ahead_bytes = 64u << 20;
         // Monotonic, of a partition of a cluster: reading and sending begin before it only.
         const std::atomic<std::int64_t>* lease_until_ns = nullptr;
+        // Where a tenant's links run in several partitions, each sends what it has; sources are
+        // read in one of them. None, and no number: this is the only one.
+        std::function<bool(core::TenantId)> reads_for = nullptr;
+        std::optional<std::size_t> partition = std::nullopt;
     };
     explicit LinkAgent(Deps deps);
     ~LinkAgent() override;
@@ -86,6 +90,8 @@ public:
 
     // Deliveries that are on their way to peers.
     std::uint64_t sending() const;
+    // Of those in which a tenant's links run; nothing: it is the only one.
+    std::optional<std::size_t> partition() const { return deps_.partition; }
 
     bool send(LinkReceiver& receiver, std::uint64_t ticket, LinkSend&& what) override;
     void cancel(LinkReceiver& receiver, std::uint64_t ticket) override;
@@ -121,6 +127,10 @@ private:
     void put_state(const LinkRun& run, LinkEntries&& entries, LaneResult& result) const;
     void keep_state(LinkRun& run);
     bool may_run(const LinkRun& run) const;
+    // It is a source, and another partition reads it.
+    bool is_elsewhere(const LinkRun& run) const {
+        return run.source_wanted() && deps_.reads_for && !deps_.reads_for(run.link->tenant);
+    }
     // For how long; nothing: it goes on, or there is none.
     std::optional<std::int64_t> lease_over_ns() const;
     core::Result<LinkConfig> filled_config(const Link& link);

@@ -54,6 +54,8 @@ struct PeerDeps {
     // Whose links they are, the same after a start and on another node: names by which peers know
     // us hold it. 0: nobody's in particular.
     std::uint64_t server_mark = 0;
+    // Of several, each of which has sinks of its own of the same link; nothing: the only one.
+    std::optional<std::size_t> partition = std::nullopt;
 };
 
 struct PeerTrouble {

@@ -50,7 +50,8 @@ public:
 
 // What a link is at.
 struct LinkStatus {
-    // connecting | running | waiting | retrying | stopped | paused
+    // connecting | running | waiting | retrying | stopped | paused; of a source that another
+    // partition reads: elsewhere
     std::string_view state = "connecting";
     std::string reason;         // of waiting, retrying and stopped
     std::int64_t since_us = 0;  // that it is in this state, as far as this process has seen

@@ -31,6 +31,7 @@ void put_link_state(store::RowBatch& rows, const LinkState& state, std::int64_t 
     core::JsonWriter json(text);
     json.begin_object().field("tenant", state.tenant.value).field("number", state.number);
     json.field("resets", state.resets);
+    if (state.resumes > 0) json.field("resumes", state.resumes);
     if (!state.position.empty()) json.raw_field("position", state.position);
     json.field("taken", state.taken).field("duplicates", state.duplicates);
     json.field("rejected", state.rejected).field("leftOut", state.left_out);
@@ -52,6 +53,7 @@ core::Result<LinkState> read_link_state(std::string_view text) {
     in->integer_as("tenant", out.tenant.value, 0, UINT32_MAX, core::Presence::kRequired);
     in->integer_as("number", out.number, 1, UINT32_MAX, core::Presence::kRequired);
     in->integer_as("resets", out.resets, 0, UINT32_MAX);
+    in->integer_as("resumes", out.resumes, 0, UINT32_MAX);
     out.position = member_text(*in, "position");
     in->integer_as("taken", out.taken, 0, INT64_MAX);
     in->integer_as("duplicates", out.duplicates, 0, INT64_MAX);

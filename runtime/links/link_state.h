@@ -26,6 +26,7 @@ struct LinkState {
     core::TenantId tenant;
     std::uint32_t number = 0;
     std::uint32_t resets = 0;      // of the document; of another number, the position is void
+    std::uint32_t resumes = 0;     // of the document; of another number, it is stopped no more
     std::string position;          // JSON, the source's own; empty: where the document says
     std::uint64_t taken = 0;       // entries that became events
     std::uint64_t duplicates = 0;  // of those, whose events were there

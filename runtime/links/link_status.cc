@@ -35,6 +35,8 @@ LinkStatus LinkAgent::status_of(const LinkRun& run) const {
     } else if (!run.state.stopped.empty()) {
         out.state = "stopped";
         out.reason = run.state.stopped;
+    } else if (is_elsewhere(run)) {
+        out.state = "elsewhere";
     } else if (!may_run(run)) {
         out.state = "paused";
         out.reason = "its tenant is suspended";
@@ -129,7 +131,8 @@ void LinkAgent::show(bool now) {
     for (auto& [number, run] : runs_) {
         LinkStatus status = status_of(run);
         status.logs = run.logs.shown();
-        tell_figures(run, status);
+        // Whoever reads it tells its figures.
+        if (!is_elsewhere(run)) tell_figures(run, status);
         const auto before = shown_.find(number);  // nobody else changes it
         status.since_us = before != shown_.end() && before->second.state == status.state
                               ? before->second.since_us

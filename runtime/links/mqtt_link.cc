@@ -46,6 +46,13 @@ std::string mqtt_source_client(const PeerDeps& deps, const Link& link, const Lin
     return named ? std::string(name) : mqtt_client_of(0, link, config);
 }
 
+// Of a sink that several partitions have each: a broker ends one of two of the same name.
+std::string mqtt_sink_client(const PeerDeps& deps, const Link& link, const LinkConfig& config) {
+    std::string out = mqtt_client_of(deps.server_mark, link, config);
+    if (deps.partition) out.append("/p").append(std::to_string(*deps.partition));
+    return out;
+}
+
 // One that only looks is nobody whom the broker knows: two of one name end each other.
 MqttPlace mqtt_place_of(const PeerDeps& deps, const Link& link, const LinkConfig& config,
                         const std::string& client) {
@@ -64,8 +71,7 @@ MqttPlace mqtt_place_of(const PeerDeps& deps, const Link& link, const LinkConfig
 }
 
 MqttPlace mqtt_place_of_sink(const PeerDeps& deps, const Link& link, const LinkConfig& config) {
-    MqttPlace out =
-        mqtt_place_of(deps, link, config, mqtt_client_of(deps.server_mark, link, config));
+    MqttPlace out = mqtt_place_of(deps, link, config, mqtt_sink_client(deps, link, config));
     if (deps.probes || config.qos < 2) return out;
     out.session_expiry_seconds = MqttSink::kSessionSeconds;
     return out;
@@ -75,7 +81,7 @@ MqttPlace mqtt_place_of_sink(const PeerDeps& deps, const Link& link, const LinkC
 std::shared_ptr<MqttUnderWay> mqtt_under_way_of(const PeerDeps& deps, const Link& link,
                                                 const LinkConfig& config) {
     const std::string place = config.host + ":" + std::to_string(config.port) + " " + config.user +
-                              " " + mqtt_client_of(deps.server_mark, link, config);
+                              " " + mqtt_sink_client(deps, link, config);
     const bool keeps = deps.sink_memory && !deps.probes && config.qos == 2;
     auto found = keeps ? std::dynamic_pointer_cast<MqttUnderWay>(*deps.sink_memory) : nullptr;
     if (!found || found->place() != place) found = std::make_shared<MqttUnderWay>(place);

@@ -25,11 +25,6 @@ bool is_spread(Belongs to) { return to == Belongs::kTenant || to == Belongs::kLo
 }  // namespace
 
 void Front::go_on(Passage& passage) {
-    if (routing_->by_key && passage.route.to == Belongs::kEdge) {
-        return answer(passage,
-                      core::Error(core::ErrorCode::kNotSupported,
-                                  "edges are not there with cluster.partition_by = \"key\""));
-    }
     if (passage.route.to == Belongs::kKeys) {
         passage.follows = routing_->by_key && changes_documents(passage);
         return pass_to(passage, 0, {});

@@ -13,22 +13,12 @@ bool within(std::string_view path, std::string_view folder) {
     return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
 }
 
-struct NotThere {
-    std::string_view folder;
-    std::string_view why;
-};
-constexpr std::array<NotThere, 5> kNotThere = {
-    {{"/v2/edges", "edges are not there with cluster.partition_by = \"key\""},
-     {"/v2/links", "links are not there with cluster.partition_by = \"key\""},
-     {"/v2/workflows", "workflows are not there with cluster.partition_by = \"key\""},
-     {"/v2/workflow-runs", "workflows are not there with cluster.partition_by = \"key\""},
-     {"/v2/workflow-keys", "workflows are not there with cluster.partition_by = \"key\""}}};
-
 // What each partition has for itself, and what is asked about its part of the log.
 constexpr std::array<std::string_view, 1> kOfOne = {"/v2/dlq/groups"};
 
 // One list of all.
-constexpr std::array<std::string_view, 3> kPages = {"/v2/dlq", "/v2/executions", "/v2/retries"};
+constexpr std::array<std::string_view, 4> kPages = {"/v2/dlq", "/v2/executions", "/v2/retries",
+                                                    "/v2/workflow-runs"};
 
 // Orders to all partitions as one.
 struct Order {
@@ -61,9 +51,6 @@ KeyRoute route_of_events(io::Method method, std::string_view path) {
 }  // namespace
 
 KeyRoute key_route(io::Method method, std::string_view path) {
-    for (const NotThere& one : kNotThere) {
-        if (within(path, one.folder)) return {KeyWay::kRefused, one.why};
-    }
     if (figures_of(method, path) != Figures::kNone) return {KeyWay::kFigures};
     if (within(path, "/v2/events")) return route_of_events(method, path);
     if (path == "/v2/graphql") {
@@ -89,8 +76,13 @@ KeyRoute key_route(io::Method method, std::string_view path) {
     if (within(path, "/v2/schemas") && last_of(path) == "violations") return {KeyWay::kPage};
     if (path == "/v2/script/run" || path == "/v2/config") return {KeyWay::kHomeOrOne};
     if (std::find(kPages.begin(), kPages.end(), path) != kPages.end()) return {KeyWay::kPage};
-    if (within(path, "/v2/dlq") || within(path, "/v2/executions")) return {KeyWay::kById};
+    if (within(path, "/v2/dlq") || within(path, "/v2/executions") ||
+        within(path, "/v2/workflow-runs"))
+        return {KeyWay::kById};
+    if (is_repeatable(method) && within(path, "/v2/links")) return {KeyWay::kLinks};
     if (is_repeatable(method)) return {KeyWay::kHome};
+    if (within(path, "/v2/workflow-keys")) return {KeyWay::kEach};
+    if (within(path, "/v2/workflows") && last_of(path) == "execute") return {KeyWay::kRun};
     for (const std::string_view folder : kNoChange) {
         if (within(path, folder)) return {KeyWay::kHome};
     }

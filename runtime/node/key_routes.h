@@ -20,6 +20,9 @@ enum class KeyWay : std::uint8_t {
     kFigures,    // all have some of it, put together (runtime/node/figures_asked.h)
     kSocket,     // all, by the streams and lists that a WebSocket or GraphQL stands for
     kOfOne,      // each partition has its own: `partition` in the query names one
+    kEach,       // each for itself: it is done when all have done it
+    kRun,        // a run begins: the partition of its id
+    kLinks,      // the home's documents, with what all partitions' links are at
     kHomeOrOne,  // the home partition, unless `partition` in the query names one
     kReplays,    // a part in each, under one id (key_replays.cc)
     kRedrive,    // dead letters of all, counted first (key_letters.cc)

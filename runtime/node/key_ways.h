@@ -53,5 +53,9 @@ void order_replays(KeyFront& key, Passage& passage, const KeyCase& of);
 void resume_everywhere(KeyFront& key, Passage& passage, const KeyCase& of);
 // key_streams.cc
 void open_streams(KeyFront& key, Passage& passage, const KeyCase& of);
+// key_homes.cc
+void begin_run(KeyFront& key, Passage& passage, const KeyCase& of);
+void ask_each(KeyFront& key, Passage& passage, const KeyCase& of);
+void ask_links(KeyFront& key, Passage& passage, const KeyCase& of);
 
 }  // namespace millrace::runtime::node

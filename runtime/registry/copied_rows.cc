@@ -39,8 +39,9 @@ bool split(std::string_view row, RowName& out) {
 
 class CopyTaker {
 public:
-    CopyTaker(Registry& registry, const SpreadRows& rows, const ChangeContext& context)
-        : registry_(registry), rows_(rows), context_(context) {}
+    CopyTaker(Registry& registry, const SpreadRows& rows, const ChangeContext& context,
+              const RunsLeft& runs_left)
+        : registry_(registry), rows_(rows), context_(context), runs_left_(runs_left) {}
 
     // Each kind needs only those before it, and what goes is needed by none that stays.
     core::Result<CopiesTaken> take() {
@@ -50,8 +51,12 @@ public:
         put<Action>();
         put<EventSchema>();
         put<Hook>();
+        put<Link>();
+        put<Workflow>();
         put<Subscription>();
         close_gone();
+        drop<Workflow>();
+        drop<Link>();
         drop<Hook>();
         drop<EventSchema>();
         drop<Action>();
@@ -115,7 +120,27 @@ private:
         each_of(version_kind<T>(), true, [&](const SpreadRow& row) {
             if (auto taken = table.take_version_copy(*row.json); !taken)
                 leave_out(row, taken.error());
+            else
+                note_version<T>(row);
         });
+    }
+    // Whoever lets runs go on is shown all versions, also where the newest is what it was.
+    template <typename T>
+    void note_version(const SpreadRow& row) {
+        if constexpr (std::is_same_v<T, Workflow>) {
+            RowName name;
+            if (!split(row.id, name)) return;
+            const auto now = registry_.table<T>().find(name.tenant, name.id);
+            if (now) out_.changes.emplace_back(DocumentChange<T>{now, now});
+        }
+    }
+    // Runs are pinned to what they began with, and some of this folder have not ended.
+    template <typename T>
+    bool is_run_by(const RowName& name) const {
+        if constexpr (std::is_same_v<T, Workflow>)
+            return runs_left_ && runs_left_(name.tenant, name.id, name.version);
+        else
+            return false;
     }
 
     template <typename T>
@@ -124,14 +149,16 @@ private:
         if (document_kind<T>().versions_kept > 0) {
             each_of(version_kind<T>(), false, [&](const SpreadRow& row) {
                 RowName name;
-                if (!split(row.id, name)) return;
+                if (!split(row.id, name) || is_run_by<T>(name)) return;
                 if (auto gone = table.drop_version_copy(name.tenant, name.id, name.version); !gone)
                     leave_out(row, gone.error());
+                else
+                    note_version<T>(row);
             });
         }
         each_of(std::string(document_kind<T>().name), false, [&](const SpreadRow& row) {
             RowName name;
-            if (!split(row.id, name)) return;
+            if (!split(row.id, name) || is_run_by<T>(name)) return;
             auto gone = table.drop_copy(name.tenant, name.id, DocumentTable<T>::Drop::kIfUnused);
             if (!gone) return leave_out(row, gone.error());
             note(*gone);
@@ -164,6 +191,7 @@ private:
     Registry& registry_;
     const SpreadRows& rows_;
     const ChangeContext& context_;
+    const RunsLeft& runs_left_;
     CopiesTaken out_;
     std::size_t part_bytes_ = 0;
     core::Status written_;
@@ -173,9 +201,9 @@ private:
 
 core::Result<CopiesTaken> take_copies(Registry& registry, const SpreadRows& rows,
                                       const ChangeContext& context, std::size_t home,
-                                      std::uint64_t revision) {
+                                      std::uint64_t revision, const RunsLeft& runs_left) {
     registry.begin_one();
-    auto out = CopyTaker(registry, rows, context).take();
+    auto out = CopyTaker(registry, rows, context, runs_left).take();
     core::Status marked;
     if (out) {
         const RegistryRow mark{std::string(kSpreadFromKind), std::to_string(home), revision, 0,

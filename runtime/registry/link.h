@@ -103,6 +103,7 @@ struct Link {
     // Each reset is one more, and says where to: what was read before does not count any more.
     std::uint32_t resets = 0;
     std::string reset_to;
+    std::uint32_t resumes = 0;  // each is one more: where it had stopped it goes on
     std::int64_t created_at_us = 0;
     std::int64_t updated_at_us = 0;
 };

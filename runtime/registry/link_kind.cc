@@ -297,6 +297,7 @@ core::Status settle_link(const Link* old, const ChangeContext& context, Link& ne
     next.paused = old->paused;
     next.resets = old->resets;
     next.reset_to = old->reset_to;
+    next.resumes = old->resumes;
     const auto refuse = [](std::string_view member, std::string what) {
         return core::fail(
             core::Error(core::ErrorCode::kValidation, std::string(member) + ": " + std::move(what))
@@ -313,9 +314,22 @@ core::Status settle_link(const Link* old, const ChangeContext& context, Link& ne
     return {};
 }
 
+// A stream's copy begins, and begins anew, at places of this folder's log.
+core::Status adopt_link(const Link* old, const ChangeContext& context, Link& next) {
+    if (!is_stream(next)) return {};
+    if (old && old->resets == next.resets) {
+        next.begin = old->begin;
+        return {};
+    }
+    const std::string& from = next.resets > 0 ? next.reset_to : next.config.from;
+    next.begin = from == "end" ? context.log_ends : LogEnds{};
+    return {};
+}
+
 void write_link_row(core::JsonWriter& json, const Link& link) {
     json.field("pausedNow", link.paused).field("resets", link.resets);
     json.field("resetTo", link.reset_to);
+    if (link.resumes > 0) json.field("resumes", link.resumes);
     if (link.begin.empty()) return;
     json.key("begin").begin_array();
     for (const core::LogOffset offset : link.begin) json.value(offset.value);
@@ -326,6 +340,7 @@ void read_link_row(JsonObject& row, Link& out) {
     row.boolean("pausedNow", out.paused);
     row.integer_as("resets", out.resets, 0, UINT32_MAX);
     row.text("resetTo", out.reset_to);
+    row.integer_as("resumes", out.resumes, 0, UINT32_MAX);
     core::JsonArray begin;
     if (const auto found = row.any("begin"); found && found->get(begin)) {
         for (const core::JsonElement item : begin) {
@@ -355,6 +370,7 @@ constexpr DocumentKind<Link> kLinkKind = {
         },
     .link = [](const DocumentReference& found,
                Link& next) { next.transform_script = ScriptNumber(found.number); },
+    .adopt = adopt_link,
 };
 
 bool is_redis_entry_id(std::string_view text) {

@@ -108,12 +108,8 @@ Registry::Registry(RegistryRows& rows, const core::Clock& clock, core::Random& r
              }),
       edges_(*this, EdgeNode{}, {}),
       subscriptions_(*this, fresh_subscription(options),
-                     [this, check = std::move(options.check_spec),
-                      has_place = std::move(options.check_subscription)](
+                     [this, check = std::move(options.check_spec)](
                          const Subscription& subscription) -> core::Status {
-                         if (has_place) {
-                             if (auto placed = has_place(subscription); !placed) return placed;
-                         }
                          if (auto share = check_script_share(subscription); !share) return share;
                          if (auto sink = check_is_sink(subscription); !sink) return sink;
                          if (!check) return {};

@@ -45,7 +45,6 @@ public:
         // Refuses what the matcher can not take (a regex Hyperscan does not compile).
         std::function<core::Status(const matcher::SubscriptionSpec&)> check_spec;
         // Refuses what this server has no place for.
-        std::function<core::Status(const Subscription&)> check_subscription;
         std::function<core::Status(const EventSchema&)> check_schema;
         // Numbers of new documents: `number_at` and each number_step from there on.
         std::uint32_t number_step = 1;

@@ -16,9 +16,9 @@
 namespace millrace::runtime {
 namespace {
 
-constexpr std::array<std::string_view, 9> kKinds = {"tenant",         "script", "script_version",
-                                                    "secret",         "action", "schema",
-                                                    "schema_version", "hook",   "subscription"};
+constexpr std::array<std::string_view, 12> kKinds = {
+    "tenant",         "script", "script_version", "secret",   "action",           "schema",
+    "schema_version", "hook",   "link",           "workflow", "workflow_version", "subscription"};
 
 constexpr std::size_t kKindBytesMax = 64;
 constexpr std::size_t kIdBytesMax = 4096;

@@ -43,16 +43,19 @@ core::Status ChangeSpread::changed(const RegistryChange& change) {
         return {};
     }
     deps_.keys->follow(change);
-    // Whatever begins runs can seal them.
-    const auto* begins = std::get_if<DocumentChange<Subscription>>(&change);
-    if (workflows_.keys && begins && begins->after &&
-        begins->after->executor.type == ExecutorType::kWorkflow) {
-        if (auto key = workflows_.keys->ensure(begins->after->tenant, deps_.clock->wall_us()); !key)
-            return key;
-    }
+    if (auto sealed = keep_run_key(change); !sealed) return sealed;
     const auto told = tell_matcher(change);
     if (!told) return core::fail(told.error());
     return *told ? wait_until_effective() : core::Status{};
+}
+
+// Whatever begins runs can seal them.
+core::Status ChangeSpread::keep_run_key(const RegistryChange& change) {
+    const auto* begins = std::get_if<DocumentChange<Subscription>>(&change);
+    if (!workflows_.keys || !begins || !begins->after ||
+        begins->after->executor.type != ExecutorType::kWorkflow)
+        return {};
+    return workflows_.keys->ensure(begins->after->tenant, deps_.clock->wall_us());
 }
 
 // A shard that did not take up the change will not take up this one soon: when it goes on, it finds
@@ -69,6 +72,9 @@ core::Status ChangeSpread::changed_all(std::span<const RegistryChange> changes) 
     for (const RegistryChange& change : changes) {
         if (is_of_nothing(change)) continue;
         deps_.keys->follow(change);
+        if (auto sealed = keep_run_key(change); !sealed)
+            deps_.log->error("runs of a workflow can not be sealed here",
+                             {{"error", sealed.error().message}});
         const auto told = tell_matcher(change);
         if (!told)
             deps_.log->error("what is registered elsewhere is not matched here",

@@ -61,6 +61,7 @@ private:
 
     void show_version();
     void tell_books(const RegistryChange& change);
+    core::Status keep_run_key(const RegistryChange& change);
     core::Result<bool> tell_matcher(const RegistryChange& change);
     void follow_schema(const DocumentChange<EventSchema>& change);
     void fall_behind(const Subscription& now);

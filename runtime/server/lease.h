@@ -8,12 +8,18 @@
 #include "core/clock.h"
 #include "runtime/server/partition_seat.h"
 
+#include <atomic>
+#include <cstdint>
+
 namespace millrace::runtime {
 
-inline bool lease_is_over(const core::Clock& clock, const PartitionSeat* seat) {
+// Null: there is none.
+inline bool lease_is_over(const core::Clock& clock, const std::atomic<std::int64_t>* until_ns) {
     // relaxed: a time, no data behind it
-    return seat && seat->lease_until_ns &&
-           clock.monotonic_ns() >= seat->lease_until_ns->load(std::memory_order_relaxed);
+    return until_ns && clock.monotonic_ns() >= until_ns->load(std::memory_order_relaxed);
+}
+inline bool lease_is_over(const core::Clock& clock, const PartitionSeat* seat) {
+    return seat && lease_is_over(clock, seat->lease_until_ns);
 }
 
 }  // namespace millrace::runtime

@@ -5,6 +5,7 @@
 #include "runtime/crossing/crossing_event.h"
 #include "runtime/event/tenant_names.h"
 #include "runtime/identity/trusted_front.h"
+#include "runtime/orchestrator/runs_left.h"
 #include "runtime/registry/copied_rows.h"
 #include "runtime/server/server_parts.h"
 #include "store/database.h"
@@ -58,13 +59,6 @@ void ServerParts::bound_to_partition(Registry::Options& options) const {
     if (!spread_rule) return;
     options.number_step = static_cast<std::uint32_t>(spread_rule->partitions());
     options.number_at = static_cast<std::uint32_t>(spread_rule->partition());
-    options.check_subscription = [](const Subscription& subscription) -> core::Status {
-        const ExecutorType type = subscription.executor.type;
-        if (type == ExecutorType::kWorkflow || type == ExecutorType::kLink)
-            return only_at_home("is \"" + std::string(executor_type_text(type)) + "\"",
-                                "executor.type");
-        return {};
-    };
     options.check_schema = [](const EventSchema& schema) -> core::Status {
         if (schema.contract && !schema.contract->transitions().empty())
             return only_at_home("has a transition", "rules");
@@ -172,7 +166,12 @@ core::Status ServerParts::take_copies_of(std::size_t home, SpreadRows&& rows, bo
     context.log_ends = services->log_ends();
     context.handled_to = services->handled_to();
     registry->act_as("cluster");
-    auto taken = take_copies(*registry, rows, context, home, revision);
+    const auto runs_left = [this](core::TenantId tenant, std::string_view workflow,
+                                  std::uint32_t version) {
+        const auto left = count_runs_left(database->registry(), tenant, workflow, version);
+        return !left || *left > 0;
+    };
+    auto taken = take_copies(*registry, rows, context, home, revision, runs_left);
     if (!taken) return core::fail(std::move(taken.error()));
     for (const std::string& row : taken->left_out)
         log.error("what is registered in another partition is not here", {{"row", row}});

@@ -75,7 +75,9 @@ core::Status ServerParts::build_links() {
                          [this] { return registry->snapshot(); }, random.next()});
     LinkAgent::Deps deps{intake_deps(2), std::move(*rules), std::move(*files), link_scripts.get()};
     if (memory.limit > 0) deps.read_ahead_bytes = memory.unshared() / 4;
-    if (seams.seat) deps.lease_until_ns = seams.seat->lease_until_ns;
+    deps.lease_until_ns = lease();
+    deps.reads_for = [this](core::TenantId tenant) { return is_at_home(tenant); };
+    if (spread_rule) deps.partition = spread_rule->partition();
     links = std::make_unique<LinkAgent>(std::move(deps));
     return links->load(set_aside);
 }

@@ -33,9 +33,7 @@ core::Status ServerParts::build_scheduler() {
         run_matcher->offline();
     };
     deps.cancelled = &cancelled;
-    deps.holds = [this] {
-        return !database->space().accepting() || lease_is_over(clock, seams.seat);
-    };
+    deps.holds = [this] { return !database->space().accepting() || lease_is_over(clock, lease()); };
     deps.pause = [this](const ScheduleRef& schedule, const std::string& reason) {
         conductor.post_answer([this, schedule, reason] { pause_schedule(schedule, reason); });
     };
@@ -95,9 +93,7 @@ core::Status ServerParts::build_orchestrator() {
         return holder ? identity::may_store(*holder, static_cast<std::int64_t>(bytes))
                       : core::Status{};
     };
-    deps.holds = [this] {
-        return !database->space().accepting() || lease_is_over(clock, seams.seat);
-    };
+    deps.holds = [this] { return !database->space().accepting() || lease_is_over(clock, lease()); };
     orchestrator = std::make_unique<Orchestrator>(std::move(deps));
     orchestrator->load(set_aside);
     return {};

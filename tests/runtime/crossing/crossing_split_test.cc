@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -126,6 +127,26 @@ TEST_F(CrossingSplitTest, EachGoesWhereItsKeyIs) {
     ASSERT_EQ(result_.when_durable.size(), 1u);
     result_.when_durable[0]();
     EXPECT_EQ(outbox_.commits(), 1u);
+}
+
+TEST_F(CrossingSplitTest, WhoeverCountsIsToldByTheNumbersThatEntriesHad) {
+    emit("ed_0", key_of(0, "acme"), kAcme);
+    emit("ed_1", "", kAcme);
+    emit("ed_2", key_of(1, "acme"), kAcme);
+    emit("ed_3", key_of(3, "acme"), kAcme);
+    emit("ed_4", key_of(2, "acme"), kAcme);
+    emit("ed_5", "", kAcme);
+    emit("ed_6", key_of(1, "acme"), kAcme);
+    std::vector<std::uint32_t> told;
+    result_.when_counted = [&told](store::RowBatch&, std::span<const std::uint32_t> there) {
+        told.assign(there.begin(), there.end());
+    };
+    EXPECT_EQ(split(), 4u);
+    const std::vector<std::uint32_t> there = {0, 1, 2};
+    result_.when_counted(result_.rows, there);
+    EXPECT_EQ(told, (std::vector<std::uint32_t>{1, 4, 5}));
+    result_.when_counted(result_.rows, {});
+    EXPECT_TRUE(told.empty());
 }
 
 TEST_F(CrossingSplitTest, WithNothingLeftThereAreNoEvents) {

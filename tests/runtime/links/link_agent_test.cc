@@ -71,6 +71,7 @@ protected:
         };
         deps.holds = [this] { return holds_; };
         deps.lease_until_ns = &lease_until_ns_;
+        deps.reads_for = [this](core::TenantId) { return reads_here_; };
         shaper_ = std::make_unique<LinkShaper>(LinkShaper::Deps{
             &clock_, &database_->kv(), nullptr, [this] { return registry_->snapshot(); }, 1});
         deps.shaper = shaper_.get();
@@ -147,6 +148,7 @@ protected:
     std::unique_ptr<LinkAgent> agent_;
     std::string emitted_;
     std::set<std::string> lines_;
+    bool reads_here_ = true;
     std::size_t letters_ = 0;
     static constexpr std::int64_t kForEver = std::numeric_limits<std::int64_t>::max();
     std::atomic<std::int64_t> lease_until_ns_{kForEver};
@@ -275,6 +277,49 @@ TEST_F(LinkAgentTest, OneThatStoppedStaysSoUntilItIsResetOverARestartToo) {
     work();
     EXPECT_EQ(events(), 4);
     EXPECT_EQ(status(now).state, "running");
+}
+
+TEST_F(LinkAgentTest, ASourceThatAnotherPartitionReadsIsNotReadHere) {
+    reads_here_ = false;
+    start();
+    append_events(0, 3);
+    const LinkRef link = source();
+    EXPECT_EQ(status(link).state, "elsewhere");
+    EXPECT_EQ(events(), 0);
+    EXPECT_TRUE(database_->registry().load_all(kLinkStateKind)->empty());
+    const LinkRef sink =
+        create(R"({"id":"out","direction":"out","type":"file","config":{"path":")" + files_.path() +
+               R"(/out"}})");
+    Receiver receiver;
+    EXPECT_TRUE(agent_->send(receiver, 1, {sink->number, "e", "a", "{}"}));
+    work();
+    EXPECT_EQ(receiver.answers, "1 ok;");
+}
+
+TEST_F(LinkAgentTest, OneThatStoppedGoesOnWhenItsDocumentSaysSoOverARestartToo) {
+    append_events(0, 3);
+    LinkRef link = source();
+    const auto stop = [&] {
+        std::filesystem::resize_file(files_.path() + "/in", 5);
+        work();
+        EXPECT_EQ(status(link).state, "stopped");
+        std::filesystem::resize_file(files_.path() + "/in", 0);
+    };
+    stop();
+    append_events(0, 3);
+    link = amend([](Link& next) { ++next.resumes; });
+    EXPECT_EQ(status(link).state, "running");
+    stop();
+    append_events(0, 3);
+    auto made =
+        registry_->table<Link>().amend({.tenant = kLinkTenant}, "in", "resume", [](Link& next) {
+            ++next.resumes;
+            return core::Status{};
+        });
+    ASSERT_TRUE(made);
+    start();
+    work();
+    EXPECT_EQ(status(made->after).state, "running");
 }
 
 TEST_F(LinkAgentTest, APausedOneRestsWhereItIs) {

@@ -114,7 +114,7 @@ protected:
         }
         taken_.clear();
         const ChangeContext context{.tenant = {}, .log_ends = {core::LogOffset(other_end_)}};
-        auto taken = take_copies(*other.registry, rows, context, home_number(), after);
+        auto taken = take_copies(*other.registry, rows, context, home_number(), after, runs_left_);
         ASSERT_TRUE(taken) << taken.error().message;
         for (const std::string& row : taken->left_out) ADD_FAILURE() << "left out: " << row;
         for (const SubscriptionRef& one : taken->closing) closing_.push_back(one);
@@ -150,11 +150,22 @@ protected:
         expect_same<Secret>();
         expect_same<Action>();
         expect_same<EventSchema>();
+        expect_same<Link>();
+        expect_same<Workflow>();
         expect_same<Subscription>();
     }
     void script(const std::string& id, const std::string& source = "return 1") {
         auto made = home.registry->create_script(
             kOwner, R"({"id":")" + id + R"(","source":")" + source + R"("})");
+        ASSERT_TRUE(made) << made.error().message;
+    }
+    void workflow(std::uint32_t version) {
+        const std::string body = R"({"id":"w","name":"w","version":)" + std::to_string(version) +
+                                 R"(,"steps":[{"id":"s","type":"wait","waitMs":1}]})";
+        auto& table = home.registry->table<Workflow>();
+        const ChangeContext context{.tenant = kOwner};
+        auto made =
+            table.find(kOwner, "w") ? table.put(context, "w", body) : table.create(context, body);
         ASSERT_TRUE(made) << made.error().message;
     }
     static std::string subscription_body(const std::string& id, const std::string& script_id) {
@@ -171,6 +182,7 @@ protected:
     Folder other{other_number()};
     std::uint64_t revision_ = 0;
     std::uint64_t other_end_ = 7;
+    RunsLeft runs_left_;
     std::vector<RegistryChange> taken_;
     std::vector<SubscriptionRef> closing_;
 };
@@ -239,6 +251,81 @@ TEST_F(SpreadRowsTest, ASubscriptionBeginsWhereTheFollowersLogIs) {
     ASSERT_TRUE(again);
     EXPECT_EQ(again->effective_from, LogEnds{core::LogOffset(42)});
     EXPECT_EQ(again->off_periods.size(), 1u);
+    expect_all_same();
+}
+
+TEST_F(SpreadRowsTest, AWorkflowIsThereWithItsVersionsBeforeWhoeverBeginsIt) {
+    workflow(1);
+    workflow(2);
+    ASSERT_TRUE(home.registry->create_subscription(
+        kOwner, R"({"id":"one","pattern":"a.b","executor":{"type":"workflow","workflowId":"w"}})",
+        {}));
+    catch_up();
+    expect_all_same();
+    EXPECT_EQ(other.registry->table<Workflow>().versions(kOwner, "w").size(), 2u);
+    workflow(3);
+    catch_up();
+    EXPECT_EQ(other.registry->table<Workflow>().find(kOwner, "w")->version, 3u);
+    ASSERT_TRUE(home.registry->table<Workflow>().remove_version({.tenant = kOwner}, "w", 1));
+    catch_up();
+    expect_all_same();
+    EXPECT_FALSE(taken_.empty()) << "whoever lets runs go on is shown what is left";
+}
+
+TEST_F(SpreadRowsTest, AVersionWithRunsThatHaveNotEndedStaysHere) {
+    workflow(1);
+    workflow(2);
+    catch_up();
+    runs_left_ = [](core::TenantId, std::string_view id, std::uint32_t version) {
+        return id == "w" && version != 2;
+    };
+    ASSERT_TRUE(home.registry->table<Workflow>().remove({.tenant = kOwner}, "w"));
+    catch_up();
+    EXPECT_TRUE(other.registry->table<Workflow>().find(kOwner, "w"));
+    const auto left = other.registry->table<Workflow>().versions(kOwner, "w");
+    ASSERT_EQ(left.size(), 1u);
+    EXPECT_EQ(left.front()->version, 1u);
+    other.close();
+    other.open();
+    EXPECT_EQ(other.registry->table<Workflow>().versions(kOwner, "w").size(), 1u);
+    runs_left_ = {};
+    revision_ = 0;
+    catch_up();
+    expect_all_same();
+    EXPECT_FALSE(other.registry->table<Workflow>().find(kOwner, "w"));
+}
+
+TEST_F(SpreadRowsTest, AStreamBeginsWhereTheFollowersLogIs) {
+    auto& links = home.registry->table<Link>();
+    const ChangeContext at_home{.tenant = kOwner, .log_ends = {core::LogOffset(1000)}};
+    ASSERT_TRUE(links.create(at_home,
+                             R"({"id":"out","direction":"out","type":"redis","mode":"stream",)"
+                             R"("config":{"host":"h","stream":"s","from":"end"}})"));
+    other_end_ = 42;
+    catch_up();
+    const auto here = [this] { return other.registry->table<Link>().find(kOwner, "out"); };
+    ASSERT_TRUE(here());
+    EXPECT_EQ(here()->begin, LogEnds{core::LogOffset(42)});
+    other_end_ = 50;
+    ASSERT_TRUE(links.amend(at_home, "out", "pause", [](Link& next) {
+        next.paused = true;
+        return core::Status{};
+    }));
+    catch_up();
+    EXPECT_TRUE(here()->paused);
+    EXPECT_EQ(here()->begin, LogEnds{core::LogOffset(42)});
+    const auto reset = [&](const char* to) {
+        ASSERT_TRUE(links.amend(at_home, "out", "reset", [to](Link& next) {
+            ++next.resets;
+            next.reset_to = to;
+            return core::Status{};
+        }));
+        catch_up();
+    };
+    reset("end");
+    EXPECT_EQ(here()->begin, LogEnds{core::LogOffset(50)});
+    reset("start");
+    EXPECT_TRUE(here()->begin.empty());
     expect_all_same();
 }
 

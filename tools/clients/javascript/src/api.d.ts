@@ -960,6 +960,14 @@ export interface Link {
     sent?: number;
     failed?: number;
     pending?: number;
+    partitions?: {
+      partition: number;
+      state: string;
+      reason?: string;
+      position?: { [name: string]: any };
+      lag?: number;
+      pending?: number;
+    }[];
     lastError: {
       message?: string;
       at?: string;
