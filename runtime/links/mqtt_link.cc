@@ -10,6 +10,7 @@
 #include "runtime/event/tenant_names.h"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 namespace millrace::runtime {
@@ -90,6 +91,11 @@ std::shared_ptr<MqttUnderWay> mqtt_under_way_of(const PeerDeps& deps, const Link
     return found;
 }
 
+bool read_id(std::string_view text, std::int64_t& out) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+    return error == std::errc() && end == text.data() + text.size();
+}
+
 bool read_received(std::string_view position, std::set<std::uint16_t>& out,
                    std::int64_t& session_us, std::uint64_t& exact) {
     core::JsonDom dom;
@@ -102,11 +108,37 @@ bool read_received(std::string_view position, std::set<std::uint16_t>& out,
     if (!root->find("received", member)) return true;
     if (!member.get(list)) return false;
     for (const core::JsonElement item : list) {
-        std::int64_t id = 0;
-        if (!item.get(id) || id < 1 || id > UINT16_MAX) return false;
-        out.insert(static_cast<std::uint16_t>(id));
+        std::int64_t first = 0, last = 0;
+        std::string_view range;
+        if (item.get(range)) {
+            const std::size_t dash = range.find('-');
+            if (dash == std::string_view::npos || !read_id(range.substr(0, dash), first) ||
+                !read_id(range.substr(dash + 1), last))
+                return false;
+        } else {
+            if (!item.get(first)) return false;
+            last = first;
+        }
+        if (first < 1 || last < first || last > UINT16_MAX) return false;
+        for (std::int64_t id = first; id <= last; ++id)
+            out.insert(out.end(), static_cast<std::uint16_t>(id));
     }
     return true;
+}
+
+// A broker numbers on: what is under way is few ranges, though it be all ids that there are.
+void append_received(core::JsonWriter& json, const std::set<std::uint16_t>& received) {
+    json.key("received").begin_array();
+    for (auto at = received.begin(); at != received.end();) {
+        const std::uint16_t first = *at;
+        std::uint16_t last = first;
+        while (++at != received.end() && *at == last + 1) last = *at;
+        if (last == first)
+            json.value(first);
+        else
+            json.value(std::to_string(first) + "-" + std::to_string(last));
+    }
+    json.end_array();
 }
 
 }  // namespace
@@ -240,11 +272,7 @@ std::string MqttSource::position_json() const {
     json.begin_object().field("since", core::format_timestamp(since_us_));
     json.field("count", count_).field("client", client_);
     if (session_us_ > 0) json.field("session", session_us_).field("exact", exact_);
-    if (!received_.empty()) {
-        json.key("received").begin_array();
-        for (const std::uint16_t id : received_) json.value(id);
-        json.end_array();
-    }
+    if (!received_.empty()) append_received(json, received_);
     json.end_object();
     return out;
 }

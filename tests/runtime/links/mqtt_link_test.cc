@@ -286,6 +286,35 @@ TEST_F(MqttLinkTest, LinksOfTwoServersAreTwoClientsAndEachStaysTheOneThatItWas) 
     EXPECT_EQ(hello.find("millrace-"), std::string::npos);
 }
 
+TEST_F(MqttLinkTest, OfQos2IdsThatFollowEachOtherAreKeptAsRanges) {
+    config_.qos = 2;
+    begin(R"({"session":1,"exact":5,"received":[2,"7-9"]})");
+    say(kKnown);
+    say(kSubscribed);
+    batch_.clear();
+    std::string came;
+    for (const std::uint16_t id : {2, 7, 8, 9, 10, 12, 65'535})
+        came += exactly_once("a/b", "new", id, true);
+    say(came);
+    EXPECT_EQ(texts(), "a.b=new;a.b=new;a.b=new;");
+    EXPECT_NE(batch_.position.find(R"("received":[2,"7-10",12,65535])"), std::string::npos)
+        << batch_.position;
+    const std::string position = batch_.position;
+    batch_.clear();
+    begin(position);
+    say(kKnown);
+    say(kSubscribed);
+    batch_.clear();
+    say(came);
+    EXPECT_EQ(texts(), "");
+    for (const char* bad :
+         {R"({"received":["7"]})", R"({"received":["9-7"]})", R"({"received":["7-x"]})",
+          R"({"received":["0-7"]})", R"({"received":["7-70000"]})"}) {
+        begin(bad);
+        EXPECT_TRUE(source_->trouble() && source_->trouble()->stops) << bad;
+    }
+}
+
 TEST_F(MqttLinkTest, OfQos2TheSessionIsKeptBeforeItsFirstMessage) {
     config_.qos = 2;
     begin();
