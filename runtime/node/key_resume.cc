@@ -56,8 +56,8 @@ void resume_everywhere(KeyFront& key, Passage& passage, const KeyCase& of) {
                 std::erase_if(others,
                               [home](const PartDoing& one) { return one.partition == home; });
                 front.gather(doing(front, waits, others, Twice::kIsOnce),
-                             [home, own](KeyFront& key_, Passage& client, const Gathering& over) {
-                                 resume_at_home(key_, client, home, own, over);
+                             [home, own](KeyFront& asks, Passage& client, const Gathering& over) {
+                                 resume_at_home(asks, client, home, own, over);
                              });
             });
 }

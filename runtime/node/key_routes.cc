@@ -21,13 +21,13 @@ constexpr std::array<std::string_view, 4> kPages = {"/v2/dlq", "/v2/executions",
                                                     "/v2/workflow-runs"};
 
 // Orders to all partitions as one.
-struct Order {
+struct OrderFolder {
     std::string_view folder;
     KeyWay way;
 };
-constexpr std::array<Order, 3> kOrders = {{{"/v2/replays", KeyWay::kReplays},
-                                           {"/v2/dlq/replay", KeyWay::kRedrive},
-                                           {"/v2/dlq/rehearse", KeyWay::kRehearse}}};
+constexpr std::array<OrderFolder, 3> kOrderFolders = {{{"/v2/replays", KeyWay::kReplays},
+                                                       {"/v2/dlq/replay", KeyWay::kRedrive},
+                                                       {"/v2/dlq/rehearse", KeyWay::kRehearse}}};
 
 // Changes nothing that is registered.
 constexpr std::array<std::string_view, 5> kNoChange = {
@@ -62,7 +62,7 @@ KeyRoute key_route(io::Method method, std::string_view path) {
                 "canaries are not there with cluster.partition_by = \"key\": a version's figures "
                 "would be one partition's"};
     }
-    for (const Order& order : kOrders) {
+    for (const OrderFolder& order : kOrderFolders) {
         if (within(path, order.folder)) return {order.way};
     }
     if (path.starts_with("/v2/dlq/groups/") && !is_repeatable(method)) return {KeyWay::kMark};
