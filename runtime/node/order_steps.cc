@@ -40,11 +40,6 @@ std::unique_ptr<Gathering> to_all(KeyFront& key, const Passage& passage, const s
 
 }  // namespace
 
-bool names_one(const Passage& passage) {
-    return !passage.query_partition.empty() ||
-           parameter_of(passage.target, "partition").has_value();
-}
-
 void look_everywhere(KeyFront& key, const Passage& passage, const LookRules& rules,
                      KeyFront::Tell then) {
     api::PartOrder order;

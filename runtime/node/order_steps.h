@@ -25,9 +25,6 @@ inline constexpr std::int64_t kDoNs = 20'000'000'000;
 // What is counted may be a whole log.
 inline constexpr std::int64_t kLookNs = 120'000'000'000;
 
-// Whether the query names the one partition that it is for.
-bool names_one(const Passage& passage);
-
 // A 404 says that this partition has none of it.
 enum class Lacking : std::uint8_t { kRefuses, kIsAnAnswer };
 
