@@ -36,8 +36,8 @@ void append_document_times(core::JsonWriter& json, std::uint32_t version,
 // The raw text of a member; empty when it is absent or null.
 std::string member_text(core::JsonObject& in, std::string_view name);
 
-// `patch` laid over what is shown (RFC 7386); members of `whole` ("config.filter") are taken as they
-// are given.
+// `patch` laid over what is shown (RFC 7386); members of `whole` ("config.filter") are taken as
+// they are given.
 core::Result<std::string> merge_document(std::string_view shown, std::string_view patch,
                                          std::span<const std::string_view> whole);
 

@@ -1,5 +1,5 @@
-// Goal: no route is forgotten where events live by their keys: each that a tenant's partitions answer
-// stands here with its way, and one that is new has none until somebody has decided it.
+// Goal: no route is forgotten where events live by their keys: each that a tenant's partitions
+// answer stands here with its way, and one that is new has none until somebody has decided it.
 #include "runtime/api/routes.h"
 #include "runtime/node/front_routes.h"
 #include "runtime/node/key_routes.h"
