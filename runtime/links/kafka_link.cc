@@ -234,8 +234,8 @@ void KafkaSink::send(SinkText&& text) {
     if (by_itself) alone_ = std::move(text);
 }
 
-// A batch that is too large is refused whole: which of its messages it was nobody says. So each goes
-// by itself for a while, until it is found; what can never go is passed then.
+// A batch that is too large is refused whole: which of its messages it was nobody says. So each
+// goes by itself for a while, until it is found; what can never go is passed then.
 SinkAnswer KafkaSink::answer_of(KafkaAnswer&& said) {
     const bool by_itself = alone_ && alone_->ticket == said.ticket;
     if (said.too_large) {
