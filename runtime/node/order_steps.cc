@@ -101,15 +101,18 @@ std::vector<LookAnswer> answers_of(const Gathering& whole) {
     return out;
 }
 
-// What somebody has answered says more than that somebody else has not.
+// Why it can not be done at all says more than who is away, and that more than who waits for them.
 const Part* refusing(const Gathering& whole, Lacking lacking) {
-    const Part* silent = nullptr;
+    const Part* told = nullptr;
+    const auto rank = [](const Part& part) {
+        if (part.state != Part::State::kAnswered) return 1;
+        return part.status == 503 ? 0 : 2;
+    };
     for (const auto& part : whole.parts) {
         if (part->good() || (lacking == Lacking::kIsAnAnswer && is_lacking(*part))) continue;
-        if (part->state == Part::State::kAnswered) return part.get();
-        if (!silent) silent = part.get();
+        if (!told || rank(*part) > rank(*told)) told = part.get();
     }
-    return silent;
+    return told;
 }
 
 Refusal refusal_of(const Part& part) {

@@ -245,6 +245,17 @@ class KeyOrdersTest(unittest.TestCase):
         bad = node.request("POST", "/v2/subscriptions/place/resume", {"from": "m1!2"})
         self.assertEqual(bad.status, 400, bad)
 
+    def test_6b_a_removal_tells_what_waited_in_all(self):
+        for how, counts in (("dead-letter", (60, 0)), ("discard", (0, 60))):
+            name = "gone-" + how
+            self.handler(name, COUNT, name + ".it")
+            self.cluster["a"].ok("POST", f"/v2/subscriptions/{name}/pause", {})
+            self.send(batch(name, 60, name + ".it"))
+            gone = self.cluster["c"].request("DELETE", f"/v2/subscriptions/{name}?waiting={how}")
+            self.assertEqual((gone.status, gone.json()), (200, {
+                "success": True, "deadLettered": counts[0], "discarded": counts[1]}), gone)
+            self.assertEqual(self.cluster["b"].request("GET", "/v2/subscriptions/" + name).status, 404)
+
     def subscription_total(self, id):
         found, cursor = 0, ""
         while cursor is not None:

@@ -99,6 +99,19 @@ TEST_F(FrontOrdersTest, WithoutAnOwnerNothingIsBegun) {
     EXPECT_TRUE(done().empty());
 }
 
+TEST_F(FrontOrdersTest, WhoHasNoOwnerIsNamedBeforeWhoWaitsForIt) {
+    partitions.answer = [&](const Seen& one, const io::Request& request) {
+        if (one.partition != 0) return counting()(one, request);
+        server->respond_error(request.token,
+                              core::Error(core::ErrorCode::kUnavailable, "its home is away"));
+        return true;
+    };
+    use({2});
+    Answer& answer = ask("POST /v2/dlq/replay", "{}");
+    ASSERT_TRUE(until([&] { return answer.over; }));
+    EXPECT_NE(answer.body.find("nobody owns partition 2"), std::string::npos) << answer.body;
+}
+
 TEST_F(FrontOrdersTest, WhereOneRefusesTheOthersAreCancelled) {
     partitions.answer = counting(3);
     Answer& answer = ask("POST /v2/replays", R"({"subscriptionIds":"all"})");
