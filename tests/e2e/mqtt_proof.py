@@ -110,16 +110,19 @@ class Tap:
         if first >> 4 == 3 and first & 6:
             at = 2 + int.from_bytes(body[:2], "big")
             message = [body[at + 3 + body[at + 2]:], False]
-            under[body[at:at + 2]] = message
+            under.setdefault(body[at:at + 2], collections.deque()).append(message)
             self.times.setdefault(message[0], []).append(message)
 
     def from_us(self, under, first, body):
-        if first >> 4 in (4, 5) and body[:2] in under:
-            under[body[:2]][1] = True
+        if first >> 4 in (4, 5) and under.get(body[:2]):
+            under[body[:2]].popleft()[1] = True  # each has an answer, in the order in which they came
 
     def acknowledged_before(self, text):
         """It came, we acknowledged it, and it came once more."""
         return any(acknowledged for _, acknowledged in self.times.get(text, [])[:-1])
+
+    def acknowledged(self, text):
+        return any(acknowledged for _, acknowledged in self.times.get(text, []))
 
     def close(self):
         self.listener.close()
@@ -211,6 +214,9 @@ class Proof(nats_proof.Proof):
             if not missing or "peer" not in self.killed:
                 break
             self.again += len(missing)
+            if self.tap:
+                swallowed = sum(self.tap.acknowledged(b'{"n":%d,"try":%d}' % (n, round - 1)) for n in missing)
+                print(f"  {len(missing):,} missing, of which {swallowed:,} had been acknowledged", flush=True)
             for at in range(0, len(missing), CHUNK):
                 self.publish(2, missing[at:at + CHUNK], lambda n: b'{"n":%d,"try":%d}' % (n, round))
         status = self.status(id)
