@@ -137,7 +137,10 @@ bool is_no_setting(const std::string& name) {
         "http.get",          // sdk.http.get
         "http.all",          // sdk.http.all
         "http.respond",      // sdk.http.respond
-        "store.bytes",       // a member of /v2/stats
+        "store.bytes",       // members of /v2/stats
+        "memory.level",
+        "matcher.subscriptions",
+        "matcher.paths",
         // Properties of librdkafka.
         "socket.keepalive",
         "socket.connection",

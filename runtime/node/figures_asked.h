@@ -1,5 +1,5 @@
-// What: calls whose answer is put together from what each partition has for itself: what is asked of
-//       each of them, and how their answers become one.
+// What: calls whose answer is put together from what each partition has for itself: what is asked
+//       of each of them, and how their answers become one.
 // Threads: pure; `merge` is called once. Lifetime: owns what it needs of the request.
 // Limits: those of the calls. Failure: an Error for what can not be asked of several.
 #pragma once

@@ -1,4 +1,5 @@
 // What each partition has some of: a thing whose partition its id does not say, and lists.
+#include "core/json_dom.h"
 #include "runtime/api/api.h"
 #include "runtime/node/key_ways.h"
 #include "runtime/node/page_merge.h"
@@ -62,6 +63,15 @@ void ask_by_id(KeyFront& key, Passage& passage, const KeyCase& /*of*/) {
     for (std::size_t p = 0; p < key.routing().targets.size(); ++p)
         key.add_part(*whole, p, passage.target).body = passage.body;
     key.gather(std::move(whole), tell_found);
+}
+
+void ask_for_trial(KeyFront& key, Passage& passage, const KeyCase& of) {
+    core::JsonDom dom;
+    const auto body = dom.parse(passage.body ? passage.body.view() : std::string_view());
+    core::JsonElement id;
+    const bool names_event =
+        body && body->is_object() && (body->find("eventId", id) || body->find("event_id", id));
+    (names_event ? ask_by_id : go_home)(key, passage, of);
 }
 
 void ask_page(KeyFront& key, Passage& passage, const KeyCase& of) {

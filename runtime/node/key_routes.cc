@@ -87,6 +87,7 @@ KeyRoute key_route(io::Method method, std::string_view path) {
         if (within(path, folder)) return {KeyWay::kHome};
     }
     const std::string_view last = last_of(path);
+    if (last == "try" && within(path, "/v2/scripts")) return {KeyWay::kTrial};
     if (last == "try" || last == "call" || last == "validate" || last == "test")
         return {KeyWay::kHome};
     return {KeyWay::kChange};

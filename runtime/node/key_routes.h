@@ -15,6 +15,7 @@ enum class KeyWay : std::uint8_t {
     kChange,     // the same, and what it has changed is in force everywhere before that is told
     kEvents,     // each entry's own partition
     kById,       // whoever has it: all are asked
+    kTrial,      // of an event by its id: whoever has it; else the home partition
     kPage,       // all, as one list
     kStream,     // all, as one stream
     kFigures,    // all have some of it, put together (runtime/node/figures_asked.h)

@@ -38,6 +38,7 @@ void take_events(KeyFront& key, Passage& passage, const KeyCase& of);
 // key_lists.cc
 void tell_found(KeyFront& key, Passage& passage, const Gathering& whole);
 void ask_by_id(KeyFront& key, Passage& passage, const KeyCase& of);
+void ask_for_trial(KeyFront& key, Passage& passage, const KeyCase& of);
 void ask_page(KeyFront& key, Passage& passage, const KeyCase& of);
 // key_figures.cc
 void ask_for_figures(KeyFront& key, Passage& passage, const KeyCase& of);

@@ -1,7 +1,8 @@
 // What: the JSON answers of several partitions, read, and lists in them put together by what their
 //       items are of.
 // Threads: one owner. Lifetime: owns its texts' copies; values and names until it goes.
-// Limits: those of the texts. Failure: an Error that names the partition whose answer does not read.
+// Limits: those of the texts.
+// Failure: an Error that names the partition whose answer does not read.
 #pragma once
 
 #include "core/json_dom.h"

@@ -2,8 +2,8 @@
 //       they stand there, with their numbers; of a subscription places of the log are this folder's
 //       own, and one that has gone there is cleared away here before it goes. All of it, and how
 //       far it is, is one commit; taking it again changes nothing. What a subscription on its way
-//       out still names, and a version of a workflow with runs here that have not ended, stays until
-//       a whole copy finds that nobody needs it.
+//       out still names, and a version of a workflow with runs here that have not ended, stays
+//       until a whole copy finds that nobody needs it.
 // Threads: the registry's owner. Lifetime: borrows the registry.
 // Limits: commits of 4 MiB: with more there are several, and how far it is stands in the last.
 // Failure: an Error of the store: then nothing may be believed to be there. A row that does not

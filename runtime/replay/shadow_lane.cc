@@ -130,7 +130,8 @@ core::Result<ShadowLane::Session*> ShadowLane::session() {
         return core::fail(std::move(read.error()));
     }
     const ShadowSide::Deps deps{&deps_.database->kv(), &session.baseline, &deps_.database->hasher(),
-                                deps_.watchdog_slot,   deps_.seed,        deps_.schemas};
+                                deps_.watchdog_slot,   deps_.seed,        deps_.schemas,
+                                deps_.is_elsewhere};
     session.now = std::make_unique<ShadowSide>(deps);
     if (spec.against) session.against = std::make_unique<ShadowSide>(deps);
     return &session;
@@ -192,6 +193,7 @@ ShadowOutcome ShadowLane::recorded_outcome(const store::StoredEvent& event,
     parser_.extract(event.raw, no_fields_, &caused_by, fields_);
     const CauseKey cause = cause_key(event.tenant, source_of(caused_by), event_id);
     for (std::uint32_t i = 0; out.status == "completed"; ++i) {
+        if (i < emitted_ids.size() && emitted_ids[i].empty()) continue;
         const std::string id(i < emitted_ids.size()
                                  ? std::string_view(emitted_ids[i])
                                  : derive_event_id(cause, item.subscription.value, i).view());

@@ -49,6 +49,8 @@ public:
         LuaWatchdogSlot* watchdog_slot = nullptr;
         std::uint64_t seed = 0;
         const SchemaBook* schemas = nullptr;  // may be null
+        // As of ShadowSide::Deps.
+        std::function<bool(core::TenantId tenant, std::string_view key)> is_elsewhere{};
     };
     explicit ShadowLane(const Deps& deps);
 

@@ -38,6 +38,11 @@ void ShadowSide::take(const InvocationResult& result, ShadowOutcome& out,
     out.error = result.error;
     out.result = result.result_json;
     for (const EmittedEvent& event : result.emitted) {
+        if (emitted_ids && !event.partition_key.empty() && deps_.is_elsewhere &&
+            deps_.is_elsewhere(tenant_, event.partition_key)) {
+            emitted_ids->emplace_back();
+            continue;
+        }
         out.emitted.push_back(emitted_ids ? emitted_json_of(event.pattern, event.payload)
                                           : emitted_json(event));
         if (emitted_ids) emitted_ids->emplace_back(event.event_id);

@@ -21,6 +21,7 @@
 #include "store/rows/kv_store.h"
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,6 +39,8 @@ public:
         LuaWatchdogSlot* watchdog_slot = nullptr;
         std::uint64_t seed = 0;
         const SchemaBook* schemas = nullptr;  // may be null
+        // Whether an event of this key is another partition's; empty: there are no others.
+        std::function<bool(core::TenantId tenant, std::string_view key)> is_elsewhere{};
     };
     explicit ShadowSide(const Deps& deps);
 
@@ -48,7 +51,8 @@ public:
         std::string_view event_id;
     };
     // `emitted_ids`, if given, gets the ids that the emitted events would have; the outcome then
-    // tells of them what a look into the log can tell: pattern and payload.
+    // tells of them what a look into the log can tell: pattern and payload. What is another
+    // partition's the log here does not know: it has no id, and is not told of.
     ShadowOutcome run(const Run& run, std::vector<std::string>* emitted_ids);
     bool full() const { return overlay_.size() > kOverlayKeysMax; }
 

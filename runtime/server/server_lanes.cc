@@ -1,4 +1,6 @@
 // Part of ServerParts: the lanes, what they make deliveries with, and the feeder.
+#include "runtime/event/partition_of.h"
+#include "runtime/event/tenant_names.h"
 #include "runtime/executors/command_executor.h"
 #include "runtime/executors/script_executor.h"
 #include "runtime/executors/webhook_executor.h"
@@ -9,10 +11,23 @@
 #include "runtime/server/server_parts.h"
 #include "store/database.h"
 
+#include <functional>
 #include <memory>
+#include <string_view>
 #include <utility>
 
 namespace millrace::runtime {
+namespace {
+
+// Where a tenant's events are spread by their keys: whether one is another partition's.
+std::function<bool(core::TenantId, std::string_view)> elsewhere_of(const PartitionSeat* seat) {
+    if (!seat || !seat->by_key) return {};
+    return [by = *seat->by_key](core::TenantId tenant, std::string_view key) {
+        return partition_of_key(tenant_name(tenant), key, by.seed, by.partitions) != by.partition;
+    };
+}
+
+}  // namespace
 
 // What deliveries are made with, and steps of workflows.
 ExecutorSet ServerParts::make_executors(LuaWatchdogSlot* slot, std::uint64_t seed,
@@ -123,8 +138,8 @@ core::Status ServerParts::build_lanes() {
         for (const auto& lane : lanes) lane->wake();
         if (feeder) feeder->wake();
     });
-    shadow = std::make_unique<ShadowLane>(
-        ShadowLane::Deps{database.get(), watchdog.add_slot(), random.next(), &schemas});
+    shadow = std::make_unique<ShadowLane>(ShadowLane::Deps{
+        database.get(), watchdog.add_slot(), random.next(), &schemas, elsewhere_of(seams.seat)});
     if (auto built = build_feeder(); !built) return built;
 
     std::vector<Shard*> all_shards;

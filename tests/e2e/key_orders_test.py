@@ -120,6 +120,24 @@ class KeyOrdersTest(unittest.TestCase):
         lines = self.cluster["a"].ok("GET", "/v2/audit?kind=replay")["items"]
         self.assertEqual([line["entry"]["id"] for line in lines], ["mine"])
 
+    def test_1b_what_goes_to_other_partitions_is_no_difference(self):
+        self.handler("cross", """return function(event, ctx)
+            sdk.events.emit("cr.out", {n = event.payload.n}, {partitionKey = "o" .. (event.payload.n % 13)})
+        end""", "cr.in")
+        self.send(batch("cr", 60, "cr.in"))
+        harness.wait_until("all to be emitted", lambda: self.cluster["a"].request(
+            "GET", "/v2/events?pattern=cr.out&count=1").json().get("count") == 60, 60)
+        id = self.cluster["b"].ok("POST", "/v2/replays", {
+            "from": "-1h", "pattern": "cr.in", "subscriptionIds": ["cross"], "dryRun": True})["id"]
+        end = self.ended(id)
+        self.assertEqual((end["status"], end["diff"]["compared"], end["diff"]["different"]), ("completed", 60, 0), end)
+        # A trial finds an event wherever it is.
+        for i in range(6):
+            tried = self.cluster["c"].ok("POST", "/v2/scripts/cross/try", {"eventId": f"cr-{i}"})
+            self.assertEqual(len(tried["emitted"]), 1, tried)
+        missing = self.cluster["c"].request("POST", "/v2/scripts/cross/try", {"eventId": "cr-no"})
+        self.assertEqual(missing.status, 404, missing)
+
     def test_2_several_are_a_list_and_can_be_cancelled(self):
         ids = []
         for i in range(3):

@@ -44,7 +44,7 @@ TEST(KeyRoutes, ByPathAndMethod) {
                                      {Method::kGet, "/v2/scripts", KeyWay::kHome},
                                      {Method::kPost, "/v2/scripts", KeyWay::kChange},
                                      {Method::kPut, "/v2/scripts/s/canary", KeyWay::kRefused},
-                                     {Method::kPost, "/v2/scripts/s/try", KeyWay::kHome},
+                                     {Method::kPost, "/v2/scripts/s/try", KeyWay::kTrial},
                                      {Method::kPost, "/v2/scripts/s/rollback", KeyWay::kChange},
                                      {Method::kDelete, "/v2/subscriptions/s", KeyWay::kRemoval},
                                      {Method::kPost, "/v2/subscriptions/match", KeyWay::kHome},

@@ -31,7 +31,7 @@ const std::map<std::string, KeyWay> kDecided = {
     {"DELETE /v2/scripts/{id}", KeyWay::kChange},
     {"GET /v2/scripts/{id}/versions", KeyWay::kHome},
     {"GET /v2/scripts/{id}/versions/{version}", KeyWay::kHome},
-    {"POST /v2/scripts/{id}/try", KeyWay::kHome},
+    {"POST /v2/scripts/{id}/try", KeyWay::kTrial},
     {"POST /v2/scripts/{id}/canary", KeyWay::kRefused},
     {"GET /v2/scripts/{id}/canary", KeyWay::kHome},
     {"DELETE /v2/scripts/{id}/canary", KeyWay::kRefused},
