@@ -187,8 +187,7 @@ TEST_F(LinkKindTest, ABrokerKnowsOneLinkByAClientId) {
     EXPECT_EQ(error.message,
               "config.clientId: by \"c\" h:1883 knows link \"a\" already, and a broker keeps one "
               "connection for a client id");
-    const auto moved = table().patch({.tenant = kTenant}, "b",
-                                     R"({"config":{"host":"h","clientId":"c","topic":"t"}})");
+    const auto moved = table().patch({.tenant = kTenant}, "b", R"({"config":{"port":1883}})");
     ASSERT_FALSE(moved);
     EXPECT_EQ(moved.error().code, core::ErrorCode::kConflict);
     EXPECT_TRUE(table().patch({.tenant = kTenant}, "a", R"({"name":"its own"})"));
