@@ -96,8 +96,28 @@ bool read_id(std::string_view text, std::int64_t& out) {
     return error == std::errc() && end == text.data() + text.size();
 }
 
-bool read_received(std::string_view position, std::set<std::uint16_t>& out,
-                   std::int64_t& session_us, std::uint64_t& exact) {
+constexpr std::size_t kMarkDigits = 6;
+
+std::uint64_t hash_of(const io::MqttPacket& packet) {
+    return core::hash_key(packet.payload) ^ core::hash_key(packet.topic);
+}
+std::uint32_t mark_of(const io::MqttPacket& packet) {
+    return static_cast<std::uint32_t>(hash_of(packet) >> 40);
+}
+
+// In the order of ids. Positions of before there were marks have none.
+bool read_marks(std::string_view text, MqttReceived& out) {
+    if (text.size() != out.size() * kMarkDigits) return text.empty();
+    for (auto& [id, mark] : out) {
+        const auto [end, error] = std::from_chars(text.data(), text.data() + kMarkDigits, mark, 16);
+        if (error != std::errc() || end != text.data() + kMarkDigits) return false;
+        text.remove_prefix(kMarkDigits);
+    }
+    return true;
+}
+
+bool read_received(std::string_view position, MqttReceived& out, std::int64_t& session_us,
+                   std::uint64_t& exact) {
     core::JsonDom dom;
     auto root = dom.parse(position);
     core::JsonElement member;
@@ -121,24 +141,32 @@ bool read_received(std::string_view position, std::set<std::uint16_t>& out,
         }
         if (first < 1 || last < first || last > UINT16_MAX) return false;
         for (std::int64_t id = first; id <= last; ++id)
-            out.insert(out.end(), static_cast<std::uint16_t>(id));
+            out.emplace_hint(out.end(), static_cast<std::uint16_t>(id), kMqttNoMark);
     }
-    return true;
+    std::string_view marks;
+    if (root->find("marks", member) && !member.get(marks)) return false;
+    return read_marks(marks, out);
 }
 
 // A broker numbers on: what is under way is few ranges, though it be all ids that there are.
-void append_received(core::JsonWriter& json, const std::set<std::uint16_t>& received) {
+void append_received(core::JsonWriter& json, const MqttReceived& received) {
     json.key("received").begin_array();
     for (auto at = received.begin(); at != received.end();) {
-        const std::uint16_t first = *at;
+        const std::uint16_t first = at->first;
         std::uint16_t last = first;
-        while (++at != received.end() && *at == last + 1) last = *at;
+        while (++at != received.end() && at->first == last + 1) last = at->first;
         if (last == first)
             json.value(first);
         else
             json.value(std::to_string(first) + "-" + std::to_string(last));
     }
     json.end_array();
+    std::string marks;
+    for (const auto& [id, mark] : received) {
+        if (mark == kMqttNoMark) return;
+        core::append_hex(marks, mark, kMarkDigits);
+    }
+    json.field("marks", marks);
 }
 
 }  // namespace
@@ -233,7 +261,10 @@ void MqttSource::take_message(const io::MqttPacket& packet, SourceBatch& batch) 
     if (packet.qos == 1) unkept_.push_back({Word::Kind::kAck, packet.id});
     if (packet.qos == 2) {
         unkept_.push_back({Word::Kind::kReceived, packet.id});
-        if (!received_.insert(packet.id).second) return;
+        const std::uint32_t mark = mark_of(packet);
+        const auto [held, is_new] = received_.try_emplace(packet.id, mark);
+        if (!is_new && (held->second == mark || held->second == kMqttNoMark)) return;
+        held->second = mark;
     }
     subject_.assign(packet.topic);
     std::replace(subject_.begin(), subject_.end(), '/', '.');
@@ -246,9 +277,8 @@ void MqttSource::take_message(const io::MqttPacket& packet, SourceBatch& batch) 
 // what it does not know of there is none.
 std::string MqttSource::id_of(const io::MqttPacket& packet) {
     if (packet.qos < 2) return std::to_string(since_us_) + "-" + std::to_string(++count_);
-    const std::uint64_t said = core::hash_key(packet.payload) ^ core::hash_key(packet.topic);
     return std::to_string(session_us_) + "-" + std::to_string(++exact_) + "-" +
-           std::to_string(said);
+           std::to_string(hash_of(packet));
 }
 
 // In the order in which they came, as brokers want it.

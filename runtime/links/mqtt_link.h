@@ -21,13 +21,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace millrace::runtime {
+
+// By a packet's id: 24 bits of a hash over topic and payload, or kMqttNoMark.
+using MqttReceived = std::map<std::uint16_t, std::uint32_t>;
+inline constexpr std::uint32_t kMqttNoMark = UINT32_MAX;
 
 class MqttSource final : public LinkSource {
 public:
@@ -77,9 +81,10 @@ private:
     };
     std::deque<Word> unkept_;
     std::uint64_t kept_ = 0;  // so many were
-    // Packets of QoS 2 that were received and are not released: one of them that comes again is
-    // no further message.
-    std::set<std::uint16_t> received_;
+    // Packets of QoS 2 that were received and are not released, with marks of what they said: one
+    // of them that comes again is no further message. Another message under an id that is held is
+    // one: the broker has lost what it knew of that id.
+    MqttReceived received_;
     bool moved_ = false;  // the position, in this turn, whether a message came or none
     std::string subject_;
 };

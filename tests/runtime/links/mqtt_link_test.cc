@@ -228,6 +228,32 @@ TEST_F(MqttLinkTest, OfQos2WhatComesAgainAndIsInNoRowHasTheIdsThatItHad) {
     EXPECT_EQ(ids().find(of_two), std::string::npos);
 }
 
+// The broker has lost what it knew of an id, and gives it to the next message.
+TEST_F(MqttLinkTest, OfQos2AnotherMessageUnderAnIdThatIsHeldIsOne) {
+    config_.qos = 2;
+    begin();
+    say(kLetIn);
+    say(kSubscribed);
+    batch_.clear();
+    say(exactly_once("a/b", "one", 7));
+    const std::string kept = batch_.position;
+    source_->kept(batch_.acknowledges);
+    for (const std::string& position : {std::string(), kept}) {
+        if (!position.empty()) {
+            begin(position);
+            say(kKnown);
+            say(kSubscribed);
+        }
+        (void)heard();
+        batch_.clear();
+        say(exactly_once("a/b", "one", 7, true) + exactly_once("a/b", "two", 7) +
+            exactly_once("a/b", "two", 7, true) + exactly_once("a/c", "two", 7));
+        EXPECT_EQ(texts(), "a.b=two;a.c=two;");
+        source_->kept(batch_.acknowledges);
+        EXPECT_EQ(heard(), answer(5, 7) + answer(5, 7) + answer(5, 7) + answer(5, 7));
+    }
+}
+
 TEST_F(MqttLinkTest, PacketsOfALostSessionAreOthers) {
     config_.qos = 2;
     const std::string position = R"({"since":"2026-01-02T03:04:05Z","count":1,"received":[7]})";
