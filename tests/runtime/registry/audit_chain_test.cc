@@ -3,6 +3,7 @@
 #include "runtime/registry/audit_chain.h"
 
 #include "runtime/registry/registry_rows.h"
+#include "store/rows/audit_log.h"
 #include "store/rows/row_batch.h"
 #include "tests/store/store_fixture.h"
 
