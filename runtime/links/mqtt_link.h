@@ -1,12 +1,13 @@
 // What: the source and the sink of MQTT 5. The source has a session that the broker keeps while we
 //       are away, and acknowledges a message when its event is durable here: what was not comes
 //       again, so that each comes at least once, and once where it says its eventId itself. With
-//       QoS 2 each comes once: the ids of packets that were received and not released are kept
-//       with the position, in one commit with their events, whatever homes these have. A session
-//       that the broker has lost is a gap. The sink publishes with QoS 1, done when the broker has acknowledged it, or QoS 2,
-//       done when it has released it: what is under way when a connection ends goes on in the next
-//       one, as long as the broker keeps the session. What is known of it is in memory: a server
-//       that starts has a new session, and what was under way is published once more.
+//       QoS 2 each comes once: the ids of packets that were received and not released are kept with
+//       the position, in one commit with their events, whatever homes these have. A session that
+//       the broker has lost is a gap. The sink publishes with QoS 1, done when the broker has
+//       acknowledged it, or QoS 2, done when it has released it: what is under way when a
+//       connection ends goes on in the next one, as long as the broker keeps the session. What is
+//       known of it is in memory: a server that starts has a new session, and what was under way is
+//       published once more.
 // Threads: the links'. Lifetime: borrows PeerDeps' parts.
 // Limits: kReceiveMax messages that are not acknowledged: then the broker waits. A sink has as many
 //         under way as the broker takes, kSinkTurnTexts at most.

@@ -1,6 +1,6 @@
 // What: what a subscription would have matched, or a schema refused, of several partitions' logs,
-//       as one answer: counts add up, of samples there are as many as one server tells, some of each
-//       partition.
+//       as one answer: counts add up, of samples there are as many as one server tells, some of
+//       each partition.
 // Threads: pure. Lifetime: borrows. Limits: kTrialSamplesMax, kTrialPlacesMax.
 // Failure: an Error that names the partition whose answer does not read.
 #pragma once
