@@ -161,7 +161,7 @@ protected:
     }
     void workflow(std::uint32_t version) {
         const std::string body = R"({"id":"w","name":"w","version":)" + std::to_string(version) +
-                                 R"(,"steps":[{"id":"s","type":"wait","waitMs":1}]})";
+                                 R"(,"steps":[{"id":"s","type":"wait","signal":"go"}]})";
         auto& table = home.registry->table<Workflow>();
         const ChangeContext context{.tenant = kOwner};
         auto made =
