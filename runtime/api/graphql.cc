@@ -73,8 +73,9 @@ public:
     // Each position that is asked for is a few looks into the log: a page of them is no work for
     // the API thread.
     bool looks_for_positions() const override { return services_.database().shards() > 1; }
-    core::Status beside(std::function<void()> work, std::function<void()> then) override {
-        if (services_.run_aside(Aside::kLook, std::move(work), std::move(then))) return {};
+    core::Status beside(const std::function<void()>& work,
+                        const std::function<void()>& then) override {
+        if (services_.run_aside(Aside::kLook, work, then)) return {};
         return core::fail(busy_aside(Aside::kLook));
     }
 

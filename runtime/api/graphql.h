@@ -18,6 +18,8 @@
 
 namespace millrace::runtime::api {
 
+struct ApiResponse;
+
 // What a POST or a GET of /v2/graphql asks for.
 core::Result<graphql::GraphqlRequest> graphql_request_of(io::Method method,
                                                          std::string_view content_type,

@@ -171,7 +171,7 @@ Answer open_api(Call&) {
         core::BufferPool pool;
         core::BufferRef text, gzip;
     };
-    static const Made* const kMade = [] {
+    static const Made* const once = [] {
         auto* made = new Made;  // for as long as the process lives: answers may outlive all else
         const std::string text = openapi_json();
         made->text = buffer_of(made->pool, text);
@@ -179,8 +179,8 @@ Answer open_api(Call&) {
         return made;
     }();
     ApiResponse response;
-    response.shared = kMade->text;
-    response.shared_gzip = kMade->gzip;
+    response.shared = once->text;
+    response.shared_gzip = once->gzip;
     return response;
 }
 

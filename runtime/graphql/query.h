@@ -40,7 +40,8 @@ public:
     virtual std::string position_of(const core::JsonElement& event) = 0;
     // Whether that is work, which is done beside the port's thread: `then` is called on it again.
     virtual bool looks_for_positions() const { return false; }
-    virtual core::Status beside(std::function<void()> work, std::function<void()> then) {
+    virtual core::Status beside(const std::function<void()>& work,
+                                const std::function<void()>& then) {
         work();
         then();
         return {};

@@ -145,7 +145,7 @@ class Streams(FilesCase):
         for n in range(3):
             self.server.send_event(pattern, {"n": n}, partitionKey="k")
         harness.wait_until("two", lambda: self.lines(path) == ["n=0", "n=2"])
-        self.assertEqual(self.status(id)["failed"], 1)
+        harness.wait_until("the one to be given up", lambda: self.status(id)["failed"] == 1)
         letter = next(l for l in self.server.items("/v2/dlq?pattern=system.link.unsent")
                       if l["event"]["source"]["id"] == id)
         self.assertIn("not this one", letter["error"])

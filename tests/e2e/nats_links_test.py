@@ -73,8 +73,8 @@ class Documents(NatsCase):
             "format": "envelope"})
         put = self.server.request("PUT", "/v2/links/" + id, self.link(id))
         self.assertEqual(put.status, 200, put)
-        self.assertEqual(self.server.request("PATCH", "/v2/links/" + id, {"config": {
-            "host": "h.invalid", "stream": "S"}}).status, 400)
+        for other in ({"stream": "T"}, {"subject": None}):
+            self.assertEqual(self.server.request("PATCH", "/v2/links/" + id, {"config": other}).status, 400)
         self.order(id, "reset", {"to": "17"})
         self.assertIn("h.invalid", self.wait_state(id, "retrying")["reason"])
 

@@ -305,6 +305,7 @@ export interface Rehearsed {
   items: { [name: string]: any }[];
 }
 export interface NewReplay {
+  id?: string;
   from?: string;
   to?: string;
   pattern?: string;

@@ -436,6 +436,7 @@ _NewReplay = TypedDict("_NewReplay", {
     "subscriptionIds": "Union[Literal['all'], List[str]]",
 })
 _NewReplayFurther = TypedDict("_NewReplayFurther", {
+    "id": "str",
     "from": "str",
     "to": "str",
     "pattern": "str",
