@@ -421,7 +421,7 @@ class TooFarBehind(PartitionCase):
         wait_until("the ring to go over it", lambda: self.nats.client().state(STREAM)["first_seq"] > at + 50
                            and len(feed.acked), 120)
 
-    def fill(self, host, giver, seconds=60):
+    def fill(self, host, giver, seconds=180):
         """As a node does: says from where again and again, and starts the process that has ended."""
         said = [0.0]
 
