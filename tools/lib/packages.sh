@@ -21,6 +21,7 @@ packages_run() {
 packages_test() {
     packages_run
     echo git=git python3=python3 curl=curl clang-format-14=clang-format-14
+    echo lld=ld.lld  # a hundred programs to link
     echo nodejs=node npm=npm  # the demo is a test too
     echo postgresql-15=/usr/lib/postgresql/15/bin/postgres  # what sdk.db is tried against
     packages_links
