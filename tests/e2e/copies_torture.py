@@ -79,6 +79,7 @@ def main():
     parser.add_argument("--patience", type=float, default=120)
     parser.add_argument("--log-bytes", type=int, default=256 << 10)
     parser.add_argument("--ack", default="replicated", choices=["replicated", "replicated-fsync"])
+    parser.add_argument("--by", default="tenant", choices=["tenant", "key"], help="cluster.partition_by")
     options = parser.parse_args()
     return cluster_torture.run_to_the_end(Torture, options)
 
