@@ -31,6 +31,34 @@ test('a call of unknown end is not made twice, a refused one is', async () => {
   assert.equal(calls, 3);
 });
 
+test('what a cluster can not take at the moment is sent again by itself', async () => {
+  const event = (n) => ({ eventId: `e${n}`, shard: 0, offset: n, duplicate: false });
+  const refused = (index, statusCode) => ({ index, error: { code: statusCode === 503 ? 'UNAVAILABLE' : 'VALIDATION', message: 'no', statusCode, details: {} } });
+  const answer = (events, rejected) => new Response(JSON.stringify({ success: true, accepted: events.length, duplicates: 0, rejected, events }), { status: 202 });
+  const sent = [];
+  const answers = [
+    answer([event(0), event(3)], [refused(1, 503), refused(2, 400), refused(4, 503)]),
+    answer([event(4)], [refused(0, 503)]),
+    answer([event(1)], []),
+  ];
+  const cut = new mr.Client({ backoffMs: [1, 2], fetch: async (_, init) => { sent.push(JSON.parse(init.body).map((one) => one.eventId)); return answers.shift(); } });
+  const got = await cut.send([0, 1, 2, 3, 4].map((n) => ({ pattern: 'a', eventId: `e${n}` })));
+  assert.deepEqual(sent, [['e0', 'e1', 'e2', 'e3', 'e4'], ['e1', 'e4'], ['e1']]);
+  assert.deepEqual([got.accepted, got.events.map((one) => one.offset), got.rejected.map((one) => one.index)], [4, [0, 1, 3, 4], [2]]);
+});
+
+test('what was taken is told though the rest goes on being refused', async () => {
+  const answers = [
+    new Response(JSON.stringify({ success: true, accepted: 1, duplicates: 0, events: [{ eventId: 'e0', shard: 0, offset: 0, duplicate: false }],
+      rejected: [{ index: 1, error: { code: 'UNAVAILABLE', message: 'no', statusCode: 503, details: {} } }] }), { status: 202 }),
+    later(), later(), later(),
+  ];
+  const cut = new mr.Client({ backoffMs: [1, 2], fetch: async () => answers.shift() });
+  const got = await cut.send(['e0', 'e1'].map((eventId) => ({ pattern: 'a', eventId })));
+  assert.deepEqual([got.accepted, got.events.length, got.rejected.map((one) => one.index)], [1, 1, [1]]);
+  assert.equal(answers.length, 0);
+});
+
 test('events go in and are found, page after page', async () => {
   const answer = await client.send(Array.from({ length: 7 }, (_, n) => ({ pattern: 'js.pages', payload: { n } })));
   assert.equal(answer.accepted, 7);

@@ -18,6 +18,7 @@ sys.path.insert(0, os.path.join(CLIENTS, "python"))
 from harness import Server, ServerCase, wait_until  # noqa: E402
 from sink import Sink  # noqa: E402
 import millrace_client as mc  # noqa: E402
+from millrace_client.parts import send_in_parts  # noqa: E402
 
 
 class Failing:
@@ -55,6 +56,41 @@ class Failing:
     def close(self):
         self.server.shutdown()
         self.server.server_close()
+
+
+class PartsTest(unittest.TestCase):
+    """Against the batches that are sent, no server: what it answers is given."""
+
+    def refused(self, index, status):
+        return {"index": index, "error": {"code": "UNAVAILABLE", "message": "no", "statusCode": status, "details": {}}}
+
+    def answer(self, offsets, rejected):
+        return {"success": True, "accepted": len(offsets), "duplicates": 0, "rejected": rejected,
+                "events": [{"eventId": f"e{n}", "shard": 0, "offset": n, "duplicate": False} for n in offsets]}
+
+    def send(self, events, answers):
+        sent = []
+
+        def send_once(batch):
+            sent.append(batch)
+            answer = answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+        return send_in_parts(events, send_once, 2, lambda turn: None), sent
+
+    def test_what_a_cluster_can_not_take_at_the_moment_is_sent_again_by_itself(self):
+        got, sent = self.send([0, 1, 2, 3, 4], [
+            self.answer([0, 3], [self.refused(1, 503), self.refused(2, 400), self.refused(4, 503)]),
+            self.answer([4], [self.refused(0, 503)]), self.answer([1], [])])
+        self.assertEqual(sent, [[0, 1, 2, 3, 4], [1, 4], [1]])
+        self.assertEqual((got["accepted"], [e["offset"] for e in got["events"]], [r["index"] for r in got["rejected"]]),
+                         (4, [0, 1, 3, 4], [2]))
+
+    def test_what_was_taken_is_told_though_the_rest_goes_on_being_refused(self):
+        got, sent = self.send([0, 1], [self.answer([0], [self.refused(1, 503)]), mc.Unavailable("later", status=503)])
+        self.assertEqual((got["accepted"], len(got["events"]), [r["index"] for r in got["rejected"]]), (1, 1, [1]))
+        self.assertEqual(sent, [[0, 1], [1]])
 
 
 class RetryTest(unittest.TestCase):

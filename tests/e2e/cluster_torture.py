@@ -283,7 +283,7 @@ class Torture:
             once = seen.count(1)
             if once != want or others:
                 failures.append(f"{tenant}: of {want} acknowledged {once} stand in the log once, {missing} are missing (the "
-                                f"first {seen.find(0)}), {others} were never acknowledged")
+                                f"first {[n for n in range(want) if not seen[n]][:100]}), {others} were never acknowledged")
             print(f"{tenant}: {want} acknowledged, {once} once in the log, {missing} missing; counted {got}", flush=True)
         verified = self.cluster["a"].cli("cluster", "verify", "--seconds", "60")
         print(verified.stdout, flush=True)

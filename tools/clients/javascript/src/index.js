@@ -1,6 +1,7 @@
 // Client of Millrace: sends events, follows them, makes any call of the API.
 import { Batcher } from './batcher.js';
 import { ConnectionFailed, errorOf } from './errors.js';
+import { sendInParts } from './parts.js';
 import { stream } from './stream.js';
 import { wait, withId } from './tools.js';
 
@@ -79,10 +80,13 @@ export class Client {
     return value;
   }
 
-  // One event or many; the answer names each one's place.
-  send(events, { atomic, durability, signal } = {}) {
-    const body = Array.isArray(events) ? events.map(withId) : withId(events);
-    return this.call('POST', '/v2/events', { body, query: { atomic: atomic ? 1 : undefined, durability }, signal, repeatable: true });
+  // One event or many; the answer names each one's place. What a cluster can not take at the moment is sent again like a
+  // call that is refused for now.
+  async send(events, { atomic, durability, signal } = {}) {
+    const query = { atomic: atomic ? 1 : undefined, durability };
+    const sendOnce = (body) => this.call('POST', '/v2/events', { body, query, signal, repeatable: true });
+    if (!Array.isArray(events)) return sendOnce(withId(events));
+    return sendInParts(events.map(withId), sendOnce, this.retries, (turn) => wait(this.pause(turn), signal));
   }
 
   batcher(options = {}) { return new Batcher(this, options); }

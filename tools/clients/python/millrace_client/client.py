@@ -1,9 +1,11 @@
 """The client: events, lists, streams, and any call by its path."""
 import os
+import time
 import urllib.parse
 
 from .batcher import Batcher
 from .identity import with_id
+from .parts import send_in_parts
 from .stream import stream
 from .transport import Transport
 
@@ -37,11 +39,18 @@ class Client:
 
     def send(self, events, atomic=False, durability=None):
         """One event or many; the answer names each one's place. What is refused of many is in
-        `rejected`; when all are, it is a ValidationError."""
-        one = isinstance(events, dict)
-        body = with_id(events) if one else [with_id(event) for event in events]
+        `rejected`; when all are, it is a ValidationError. What a cluster can not take at the
+        moment is sent again like a call that is refused for now."""
         query = {"atomic": 1 if atomic else None, "durability": durability}
-        return self._transport.call("POST", "/v2/events", body, query, repeatable=True)[0]
+
+        def send_once(body):
+            return self._transport.call("POST", "/v2/events", body, query, repeatable=True)[0]
+
+        if isinstance(events, dict):
+            return send_once(with_id(events))
+        return send_in_parts([with_id(event) for event in events], send_once,
+                             self._transport.retries,
+                             lambda turn: time.sleep(self._transport.pause(turn)))
 
     def batcher(self, **options):
         return Batcher(self, **options)

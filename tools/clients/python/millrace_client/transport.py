@@ -25,7 +25,7 @@ class Transport:
         self._prefix = parts.path.rstrip("/")
         self._key = api_key
         self._timeout = timeout
-        self._retries = retries
+        self.retries = retries
         self._backoff = backoff
         self._local = threading.local()
 
@@ -64,7 +64,7 @@ class Transport:
         if body is not None:
             more.setdefault("Content-Type", "application/json")
         target = self.path(path, query)
-        for turn in range(self._retries + 1):
+        for turn in range(self.retries + 1):
             try:
                 return self._once(method, target, body, self.headers(more))
             except (OSError, http.client.HTTPException) as error:
@@ -75,7 +75,7 @@ class Transport:
                 status = getattr(error, "status", 0)
                 failed = error
                 again = status in REFUSED or (repeatable and status in UNKNOWN)
-            if not again or turn == self._retries:
+            if not again or turn == self.retries:
                 raise failed
             time.sleep(self.pause(turn, getattr(failed, "retry_after", None)))
         raise AssertionError("unreachable")
