@@ -228,7 +228,7 @@ class Rabbit:
         log = open(os.path.join(self.folder, "out"), "ab")
         self.process = subprocess.Popen([BINARY], stdout=log, stderr=log, env=self.env, cwd=self.folder)
         log.close()
-        harness.wait_until("rabbitmq-server", lambda: self.process.poll() is not None or self.answers(), 120)
+        harness.wait_until("rabbitmq-server", lambda: self.process.poll() is not None or self.answers(), 300)
         assert self.process.poll() is None, "rabbitmq-server has ended"
         return self
 

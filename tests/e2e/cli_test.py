@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Goal: the command line drives the real server: every verb, both outputs, the exit codes.
 Method: the built binary as a child process, its JSON output compared with the HTTP interface."""
+import http.server
 import json
 import os
 import subprocess
 import tempfile
+import threading
 import unittest
 
 import harness
@@ -49,6 +51,38 @@ class CommandLine(harness.ServerCase):
         self.assertEqual((again["accepted"], again["duplicates"]), (0, 3500))
         broken = self.json("event", "create", "--file", self.file('{"pattern":"a"}\n{"x":1}\n', ".ndjson"), code=1)
         self.assertEqual((broken["accepted"], broken["rejected"], broken["rejects"][0]["line"]), (1, 1, 2))
+
+    def test_what_a_cluster_can_not_take_at_the_moment_is_loaded_again_by_itself(self):
+        """Of a batch that is cut up by key; under the id that a line without one was given."""
+        def refused(index, status, **more):
+            return {"index": index, "error": {"code": "UNAVAILABLE", "message": "no", "statusCode": status, "details": {}}, **more}
+        answers = [(2, [refused(1, 503, eventId="made-7"), refused(2, 400), refused(3, 503)]),
+                   (1, [refused(1, 503)]), (1, [])]
+        bodies = []
+
+        class Cut(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                bodies.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+                accepted, rejected = answers.pop(0)
+                body = json.dumps({"success": True, "accepted": accepted, "duplicates": 0, "rejected": rejected}).encode()
+                self.send_response(202)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+        cut = http.server.HTTPServer(("127.0.0.1", 0), Cut)
+        threading.Thread(target=cut.serve_forever, daemon=True).start()
+        self.addCleanup(cut.server_close)
+        self.addCleanup(cut.shutdown)
+        lines = ['{"pattern":"a","n":0}', ' {"pattern":"a","n":1}', '{"pattern":"a","n":2}',
+                 '{"eventId":"own","pattern":"a","n":3}', '{"pattern":"a","n":4}']
+        path = self.file("\n".join(lines) + "\n", ".ndjson")
+        done = self.json("event", "create", "--file", path, "--server", f"http://127.0.0.1:{cut.server_address[1]}", code=1)
+        self.assertEqual((done["accepted"], done["rejected"], [r["line"] for r in done["rejects"]]), (4, 1, [3]))
+        self.assertEqual([body.splitlines() for body in bodies],
+                         [lines, ['{"eventId":"made-7","pattern":"a","n":1}', lines[3]], [lines[3]]])
 
     def test_handlers_scripts_and_executions(self):
         pattern = self.unique("h.")

@@ -37,6 +37,12 @@ struct Rejected {
     std::string message;
 };
 
+// A line of a batch that a cluster has cut up: nobody could take this one for the moment.
+struct Again {
+    std::size_t index;
+    std::string event_id;  // that it was given; empty: it has one of its own
+};
+
 class Loader {
 public:
     Loader(CliContext& context, Progress& progress, std::size_t batch_events)
@@ -92,26 +98,55 @@ private:
         rejected.push_back({*place.file, place.line, byte, std::move(message)});
     }
 
+    // Until each line of the batch is taken, or refused for good.
     bool flush() {
-        if (places_.empty()) return true;
-        HttpRequest request{.method = "POST", .path = "/v2/events?ids=0"};
-        request.body = std::move(body_);
-        request.content_type = "application/x-ndjson";
-        std::unique_ptr<HttpReply> reply;
+        for (int turn = 1; !places_.empty(); ++turn) {
+            HttpRequest request{.method = "POST", .path = "/v2/events?ids=0"};
+            request.body = std::move(body_);
+            request.content_type = "application/x-ndjson";
+            const std::unique_ptr<HttpReply> reply = send(request);
+            again_.clear();
+            if (reply == nullptr || !count(*reply, turn < kBusyTriesMax)) return false;
+            keep_for_again(request.body);
+            if (!places_.empty()) std::this_thread::sleep_for(kBusyWait * turn);
+        }
+        progress_.update(bytes_before_ + read_, accepted + duplicates + rejected_count);
+        return true;
+    }
+
+    std::unique_ptr<HttpReply> send(const HttpRequest& request) {
         for (int attempt = 1;; ++attempt) {
-            reply = context_.send(request);
-            if (reply == nullptr) return false;
-            const bool busy = reply->status == 429 || reply->status == 503;
-            if (!busy || attempt == kBusyTriesMax) break;
+            std::unique_ptr<HttpReply> reply = context_.send(request);
+            if (reply == nullptr || !is_busy(reply->status) || attempt == kBusyTriesMax)
+                return reply;
             // Twice in the log, perhaps: only the one whose events they are can tell.
-            if (is_maybe_taken(*reply) && !all_named(request.body)) break;
+            if (is_maybe_taken(*reply) && !all_named(request.body)) return reply;
             std::this_thread::sleep_for(kBusyWait * attempt);
         }
-        const bool counted = count(*reply);
+    }
+
+    static bool is_busy(std::int64_t status) { return status == 429 || status == 503; }
+
+    // The lines of `sent` that nobody could take for the moment are the next batch, under the ids that
+    // they were given: what may have been taken after all is then a duplicate.
+    void keep_for_again(std::string_view sent) {
+        std::vector<Place> left;
         body_.clear();
-        places_.clear();
-        progress_.update(bytes_before_ + read_, accepted + duplicates + rejected_count);
-        return counted;
+        for (const Again& one : again_) {
+            Place place = places_[one.index];
+            std::string_view line = sent.substr(place.body_begin);
+            line = line.substr(0, line.find('\n'));
+            place.body_begin = body_.size();
+            if (!one.event_id.empty()) {
+                place.as_it_stands = false;
+                body_ += JsonObject().text("eventId", one.event_id).str();
+                body_.back() = ',';
+                line.remove_prefix(line.find('{') + 1);
+            }
+            body_.append(line).append(1, '\n');
+            left.push_back(place);
+        }
+        places_ = std::move(left);
     }
 
     // A node of a cluster that has lost the batch's owner in the midst says so.
@@ -135,7 +170,7 @@ private:
     }
 
     // A 400 with a list of rejects is an answer too: none of the batch was taken.
-    bool count(const HttpReply& reply) {
+    bool count(const HttpReply& reply, bool may_come_again) {
         core::JsonElement root;
         bool found = false;
         const bool parsed = parser_.read(reply.body, root);
@@ -150,16 +185,20 @@ private:
         accepted += static_cast<std::uint64_t>(number_at(root, "accepted"));
         duplicates += static_cast<std::uint64_t>(number_at(root, "duplicates"));
         if (!found) return true;
-        for (const core::JsonElement entry : rejects) take_reject(entry);
+        for (const core::JsonElement entry : rejects) take_reject(entry, may_come_again);
         return true;
     }
 
     // The server counts bytes from the batch's beginning; the file's are told.
-    void take_reject(core::JsonElement entry) {
+    void take_reject(core::JsonElement entry, bool may_come_again) {
         const auto index = static_cast<std::size_t>(number_at(entry, "index"));
         std::string message = text_at(entry, "error.message");
         if (index >= places_.size()) {
             ++rejected_count;
+            return;
+        }
+        if (may_come_again && is_busy(number_at(entry, "error.statusCode"))) {
+            again_.push_back({index, text_at(entry, "eventId")});
             return;
         }
         const Place& place = places_[index];
@@ -188,6 +227,7 @@ private:
     std::string changed_;
     std::string body_;
     std::vector<Place> places_;
+    std::vector<Again> again_;
     std::uint64_t bytes_before_ = 0;  // of the files before
     std::uint64_t read_ = 0;
 };
