@@ -102,7 +102,7 @@ void Front::take_private(Passage& passage, const io::Request& request) {
     const std::string head = forward_head({.method = passage.method,
                                            .target = passage.target,
                                            .headers = &passage.headers,
-                                           .body_bytes = passage.body ? passage.body.size() : 0,
+                                           .body_bytes = passage.body_view().size(),
                                            .upgrade = passage.upgrade});
     (passage.goes_on ? figures_.forwarded_there : figures_.forwarded_here)
         .fetch_add(1, std::memory_order_relaxed);

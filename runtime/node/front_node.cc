@@ -67,7 +67,7 @@ void Front::ask_node(Passage& passage) {
     NodeOrder order;
     order.method = passage.method;
     order.path = passage.path;
-    order.body = passage.body ? std::string(passage.body.view()) : std::string();
+    order.body = passage.body_view();
     say_who_asks(passage, order);
     order.answer = [this, id = passage.id()](int status, std::string body) {
         post([this, id, status, body = std::move(body)] {

@@ -89,7 +89,7 @@ void Front::pass_to(Passage& passage, std::size_t partition, std::string_view pr
     const std::string head = forward_head({.method = passage.method,
                                            .target = passage.target,
                                            .headers = &passage.headers,
-                                           .body_bytes = passage.body ? passage.body.size() : 0,
+                                           .body_bytes = passage.body_view().size(),
                                            .upgrade = passage.upgrade,
                                            .own = own});
     passage.forget_answer();
@@ -102,7 +102,7 @@ void Front::pass_to(Passage& passage, std::size_t partition, std::string_view pr
 
 void Front::hold(Passage& passage) {
     const std::int64_t now_ns = deps_.clock->monotonic_ns();
-    const std::size_t bytes = passage.body ? passage.body.size() : 0;
+    const std::size_t bytes = passage.body_view().size();
     if (passage.is_private) return answer_not_here(passage);
     if (now_ns >= passage.deadline_ns || held_.size() >= FrontLimits::kHeldMax ||
         held_bytes_ + bytes > FrontLimits::kHeldBytesMax)

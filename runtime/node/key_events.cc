@@ -105,7 +105,7 @@ void take_events(KeyFront& key, Passage& passage, const KeyCase& of) {
                            .partitions = key.routing().targets.size(),
                            .event_bytes_max = key.limits().event_bytes_max,
                            .entries_max = key.limits().entries_max};
-    const std::string_view text = passage.body ? passage.body.view() : std::string_view();
+    const std::string_view text = passage.body_view();
     auto plan = key.split().read(
         {.text = text, .form = *form, .content_type = type, .headers = headers}, rules, key.ids());
     if (!plan) return key.desk().answer(passage, plan.error());

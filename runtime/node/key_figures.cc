@@ -1,7 +1,7 @@
 // Figures and lists that are put together from what each partition has for itself. What is less
 // without one partition says whose is missing; what would be wrong is all or none.
 #include "runtime/node/figures_asked.h"
-#include "runtime/node/key_ways.h"
+#include "runtime/node/order_steps.h"
 #include "runtime/node/trace_merge.h"
 
 #include <algorithm>
@@ -32,20 +32,15 @@ void tell_pulse(KeyFront& key, Passage& passage, std::string_view newest) {
 void tell_figures(KeyFront& key, Passage& passage, const Gathering& whole,
                   const FiguresAsk& asked) {
     KeyDesk& desk = key.desk();
-    std::vector<PartPage> pages;
+    if (asked.whole && told_refusal(key, passage, whole)) return;
     std::vector<std::size_t> missing;
     for (const auto& part : whole.parts) {
-        const bool answered = part->state == Part::State::kAnswered;
-        if (part->good()) {
-            pages.push_back({part->partition, part->text});
-        } else if (answered && (part->status < 500 || asked.whole)) {
+        if (part->good()) continue;
+        if (part->state == Part::State::kAnswered && part->status < 500)
             return desk.answer_text(passage, part->status, part->content_type, part->text);
-        } else if (asked.whole) {
-            return desk.answer(passage, silent_partition(part->partition));
-        } else {
-            missing.push_back(part->partition);
-        }
+        missing.push_back(part->partition);
     }
+    const std::vector<PartPage> pages = answers_of(whole);
     if (pages.empty())
         return desk.answer(passage, silent_partition(missing.empty() ? 0 : missing.front()));
     const auto merged = asked.merge(pages, missing);
@@ -62,14 +57,9 @@ void ask_round(KeyFront& key, const Passage& passage, const std::shared_ptr<Trac
 
 void tell_round(KeyFront& key, Passage& passage, const Gathering& whole,
                 const std::shared_ptr<TraceMerge>& trace) {
-    KeyDesk& desk = key.desk();
-    for (const auto& part : whole.parts) {
-        if (part->state != Part::State::kAnswered)
-            return desk.answer(passage, silent_partition(part->partition));
-        if (!part->good())
-            return desk.answer_text(passage, part->status, part->content_type, part->text);
-        if (auto read = trace->add({part->partition, part->text}); !read)
-            return desk.answer(passage, read.error());
+    if (told_refusal(key, passage, whole)) return;
+    for (const PartPage& page : answers_of(whole)) {
+        if (auto read = trace->add(page); !read) return key.desk().answer(passage, read.error());
     }
     ask_round(key, passage, trace, trace->next_round());
 }
@@ -106,16 +96,12 @@ void tell_first(KeyFront& key, Passage& passage, const Gathering& whole) {
 }
 
 void ask_trace(KeyFront& key, const Passage& passage) {
-    auto whole = key.gathering_of(passage);
-    for (std::size_t p = 0; p < key.routing().targets.size(); ++p)
-        key.add_part(*whole, p, passage.target);
-    key.gather(std::move(whole), tell_first);
+    key.gather(key.gathering_of_all(passage), tell_first);
 }
 
 }  // namespace
 
-void ask_for_figures(KeyFront& key, Passage& passage, const KeyCase& of) {
-    if (names_one(passage)) return go_to_one(key, passage, of);
+void ask_for_figures(KeyFront& key, Passage& passage, const KeyCase& /*of*/) {
     const Figures which = figures_of(passage.method, passage.path);
     if (which == Figures::kTrace) return ask_trace(key, passage);
     auto made = figures_ask(which, passage.target, key.routing().targets.size());

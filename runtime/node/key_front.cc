@@ -44,6 +44,13 @@ std::unique_ptr<Gathering> KeyFront::gathering_of(const Passage& passage) const 
     return whole;
 }
 
+std::unique_ptr<Gathering> KeyFront::gathering_of_all(const Passage& passage) {
+    auto whole = gathering_of(passage);
+    for (std::size_t p = 0; p < routing().targets.size(); ++p)
+        add_part(*whole, p, passage.target).body = passage.body;
+    return whole;
+}
+
 std::unique_ptr<Gathering> KeyFront::gathering_of_own(std::uint64_t passage,
                                                       std::int64_t ns) const {
     auto whole = std::make_unique<Gathering>(passage);

@@ -98,6 +98,8 @@ public:
     const KeyLimits& limits() const { return limits_; }
     // The passage's request as one of several parts, without any yet.
     std::unique_ptr<Gathering> gathering_of(const Passage& passage) const;
+    // The same with each partition as a part, which gets what the client has sent.
+    std::unique_ptr<Gathering> gathering_of_all(const Passage& passage);
     // A POST of the front's own, for which a passage waits, `ns` at most.
     std::unique_ptr<Gathering> gathering_of_own(std::uint64_t passage, std::int64_t ns) const;
     Part& add_part(Gathering& whole, std::size_t partition, std::string target);

@@ -9,10 +9,6 @@
 namespace millrace::runtime::node {
 namespace {
 
-std::string_view body_of(const Passage& passage) {
-    return passage.body ? passage.body.view() : std::string_view();
-}
-
 // ---- delivered again
 
 // What is on its way can not be called back.
@@ -79,8 +75,7 @@ void mark_everywhere(KeyFront& key, Passage& passage, const Gathering& looked) {
 }  // namespace
 
 void redrive_letters(KeyFront& key, Passage& passage, const KeyCase& of) {
-    if (names_one(passage)) return go_to_one(key, passage, of);
-    const RedriveAsked asked = read_redrive_asked(body_of(passage));
+    const RedriveAsked asked = read_redrive_asked(passage.body_view());
     look_everywhere(
         key, passage, {},
         [asked, home = of.home](KeyFront& front, Passage& waits, const Gathering& over) {
@@ -88,9 +83,8 @@ void redrive_letters(KeyFront& key, Passage& passage, const KeyCase& of) {
         });
 }
 
-void rehearse_letters(KeyFront& key, Passage& passage, const KeyCase& of) {
-    if (names_one(passage)) return go_to_one(key, passage, of);
-    const std::size_t sample = read_sample(body_of(passage));
+void rehearse_letters(KeyFront& key, Passage& passage, const KeyCase& /*of*/) {
+    const std::size_t sample = read_sample(passage.body_view());
     ask_everywhere(key, passage, Lacking::kRefuses,
                    [sample](KeyFront& front, Passage& waits, const Gathering& over) {
                        auto merged = merge_rehearsals(answers_of(over), sample);
@@ -99,8 +93,7 @@ void rehearse_letters(KeyFront& key, Passage& passage, const KeyCase& of) {
                    });
 }
 
-void mark_letters(KeyFront& key, Passage& passage, const KeyCase& of) {
-    if (names_one(passage)) return go_to_one(key, passage, of);
+void mark_letters(KeyFront& key, Passage& passage, const KeyCase& /*of*/) {
     look_everywhere(key, passage, {.lacking = Lacking::kIsAnAnswer}, mark_everywhere);
 }
 

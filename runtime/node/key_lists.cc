@@ -1,7 +1,7 @@
 // What each partition has some of: a thing whose partition its id does not say, and lists.
 #include "core/json_dom.h"
 #include "runtime/api/api.h"
-#include "runtime/node/key_ways.h"
+#include "runtime/node/order_steps.h"
 #include "runtime/node/page_merge.h"
 
 #include <charconv>
@@ -20,14 +20,8 @@ struct PageAsked {
 };
 
 void tell_page(KeyFront& key, Passage& passage, const Gathering& whole, const PageAsked& asked) {
-    std::vector<PartPage> pages;
-    for (const auto& part : whole.parts) {
-        if (part->state != Part::State::kAnswered)
-            return key.desk().answer(passage, silent_partition(part->partition));
-        if (!part->good())
-            return key.desk().answer_text(passage, part->status, part->content_type, part->text);
-        pages.push_back({part->partition, part->text});
-    }
+    if (told_refusal(key, passage, whole)) return;
+    const std::vector<PartPage> pages = answers_of(whole);
     auto merged = asked.counts ? merge_counts(pages, asked.cursor)
                                : merge_pages(pages, asked.cursor, asked.page);
     if (!merged) return key.desk().answer(passage, merged.error());
@@ -59,23 +53,19 @@ void tell_found(KeyFront& key, Passage& passage, const Gathering& whole) {
 }
 
 void ask_by_id(KeyFront& key, Passage& passage, const KeyCase& /*of*/) {
-    auto whole = key.gathering_of(passage);
-    for (std::size_t p = 0; p < key.routing().targets.size(); ++p)
-        key.add_part(*whole, p, passage.target).body = passage.body;
-    key.gather(std::move(whole), tell_found);
+    key.gather(key.gathering_of_all(passage), tell_found);
 }
 
 void ask_for_trial(KeyFront& key, Passage& passage, const KeyCase& of) {
     core::JsonDom dom;
-    const auto body = dom.parse(passage.body ? passage.body.view() : std::string_view());
+    const auto body = dom.parse(passage.body_view());
     core::JsonElement id;
     const bool names_event =
         body && body->is_object() && (body->find("eventId", id) || body->find("event_id", id));
     (names_event ? ask_by_id : go_home)(key, passage, of);
 }
 
-void ask_page(KeyFront& key, Passage& passage, const KeyCase& of) {
-    if (names_one(passage)) return go_to_one(key, passage, of);
+void ask_page(KeyFront& key, Passage& passage, const KeyCase& /*of*/) {
     const std::size_t partitions = key.routing().targets.size();
     PageAsked asked;
     asked.page.limit = api::kListLimitDefault;

@@ -84,7 +84,7 @@ void begin_replay_everywhere(KeyFront& key, Passage& passage, const ReplayAsked&
 }
 
 void begin_replay(KeyFront& key, Passage& passage) {
-    ReplayAsked asked = read_replay_asked(passage.body ? passage.body.view() : std::string_view());
+    ReplayAsked asked = read_replay_asked(passage.body_view());
     const LookRules rules{.id = asked.id, .at_us = key.desk().wall_us()};
     look_everywhere(
         key, passage, rules,
@@ -97,7 +97,7 @@ void begin_replay(KeyFront& key, Passage& passage) {
 
 void tell_replay(KeyFront& key, Passage& passage, const Gathering& whole) {
     std::vector<PartReplay> parts;
-    for (const LookAnswer& answer : answers_of(whole))
+    for (const PartPage& answer : answers_of(whole))
         parts.push_back({answer.partition, answer.body});
     // Nobody has it: any of them says so.
     if (parts.empty()) return tell(key, passage, refusal_of(*whole.parts.front()));
@@ -107,10 +107,7 @@ void tell_replay(KeyFront& key, Passage& passage, const Gathering& whole) {
 }
 
 void tell_replays(KeyFront& key, Passage& passage, const Gathering& whole, std::size_t limit) {
-    std::vector<PartPage> pages;
-    for (const LookAnswer& answer : answers_of(whole))
-        pages.push_back({answer.partition, answer.body});
-    auto merged = merge_replay_pages(pages, limit);
+    auto merged = merge_replay_pages(answers_of(whole), limit);
     if (!merged) return key.desk().answer(passage, merged.error());
     tell_json(key, passage, 200, *merged);
 }
@@ -158,17 +155,14 @@ void tell_cancelled(KeyFront& key, Passage& passage, const Gathering& whole) {
 }
 
 void cancel_replay(KeyFront& key, Passage& passage) {
-    auto whole = key.gathering_of(passage);
+    auto whole = key.gathering_of_all(passage);
     whole->repeatable = true;
-    for (std::size_t p = 0; p < key.routing().targets.size(); ++p)
-        key.add_part(*whole, p, passage.target).body = passage.body;
     key.gather(std::move(whole), tell_cancelled);
 }
 
 }  // namespace
 
 void order_replays(KeyFront& key, Passage& passage, const KeyCase& of) {
-    if (names_one(passage)) return go_to_one(key, passage, of);
     const bool all = passage.path == kReplays;
     if (all && passage.method == io::Method::kPost) return begin_replay(key, passage);
     if (!all && passage.method == io::Method::kDelete) return cancel_replay(key, passage);

@@ -30,9 +30,7 @@ void resume_at_home(KeyFront& key, Passage& passage, std::size_t home, api::Part
             "it again");
         return tell(key, passage, refusal);
     }
-    for (const auto& part : others.parts) {
-        if (part->text.find("\"begun\"") != std::string::npos) ++order.total;
-    }
+    order.total += begun_in(answers_of(others));
     order.at_home = true;
     set_value(passage.headers, identity::kFrontOrderHeader, api::part_order_text(order));
     passage.follows = true;
@@ -44,8 +42,7 @@ void resume_at_home(KeyFront& key, Passage& passage, std::size_t home, api::Part
 
 void resume_everywhere(KeyFront& key, Passage& passage, const KeyCase& of) {
     const std::size_t partitions = key.routing().targets.size();
-    const auto asked =
-        read_resume_asked(passage.body ? passage.body.view() : std::string_view(), partitions);
+    const auto asked = read_resume_asked(passage.body_view(), partitions);
     if (!asked) return key.desk().answer(passage, asked.error());
     if (!asked->elsewhere) return go_and_change(key, passage, of);
     auto orders = orders_of(*asked, partitions, key.desk().wall_us());

@@ -13,9 +13,6 @@ bool within(std::string_view path, std::string_view folder) {
     return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
 }
 
-// What each partition has for itself, and what is asked about its part of the log.
-constexpr std::array<std::string_view, 1> kOfOne = {"/v2/dlq/groups"};
-
 // One list of all.
 constexpr std::array<std::string_view, 4> kPages = {"/v2/dlq", "/v2/executions", "/v2/retries",
                                                     "/v2/workflow-runs"};
@@ -70,9 +67,6 @@ KeyRoute key_route(io::Method method, std::string_view path) {
     if (method == io::Method::kDelete && path.starts_with(kSubscriptions))
         return {KeyWay::kRemoval};
     if (within(path, "/v2/subscriptions") && last_of(path) == "resume") return {KeyWay::kResume};
-    for (const std::string_view folder : kOfOne) {
-        if (within(path, folder)) return {KeyWay::kOfOne};
-    }
     if (within(path, "/v2/schemas") && last_of(path) == "violations") return {KeyWay::kPage};
     if (path == "/v2/script/run" || path == "/v2/config") return {KeyWay::kHomeOrOne};
     if (std::find(kPages.begin(), kPages.end(), path) != kPages.end()) return {KeyWay::kPage};

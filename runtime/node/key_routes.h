@@ -20,7 +20,6 @@ enum class KeyWay : std::uint8_t {
     kStream,     // all, as one stream
     kFigures,    // all have some of it, put together (runtime/node/figures_asked.h)
     kSocket,     // all, by the streams and lists that a WebSocket or GraphQL stands for
-    kOfOne,      // each partition has its own: `partition` in the query names one
     kEach,       // each for itself: it is done when all have done it
     kRun,        // a run begins: the partition of its id
     kLinks,      // the home's documents, with what all partitions' links are at

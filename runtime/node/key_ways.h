@@ -19,15 +19,11 @@ struct KeyCase {
     std::string_view why = {};  // of what is refused
 };
 using KeyHandler = void (*)(KeyFront& key, Passage& passage, const KeyCase& of);
-KeyHandler key_handler(KeyWay way);
 
 // key_ways.cc
-bool names_one(const Passage& passage);  // one partition, by `partition` in the query
 void refuse(KeyFront& key, Passage& passage, const KeyCase& of);
 void give_to_sockets(KeyFront& key, Passage& passage, const KeyCase& of);
 void go_home(KeyFront& key, Passage& passage, const KeyCase& of);
-void go_home_or_to_one(KeyFront& key, Passage& passage, const KeyCase& of);
-void go_to_one(KeyFront& key, Passage& passage, const KeyCase& of);
 // key_changes.cc
 void go_and_change(KeyFront& key, Passage& passage, const KeyCase& of);
 // What was changed in passage.partition is in force everywhere: `then`. Else the client is told.

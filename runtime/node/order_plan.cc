@@ -73,13 +73,13 @@ ReplayAsked read_replay_asked(std::string_view body) {
     return out;
 }
 
-core::Result<ReplayPlan> plan_replay(const ReplayAsked& asked, std::span<const LookAnswer> looks,
+core::Result<ReplayPlan> plan_replay(const ReplayAsked& asked, std::span<const PartPage> looks,
                                      std::int64_t at_us) {
     ReplayPlan plan;
     std::vector<std::string> statuses;
     std::uint64_t total = 0;
     core::JsonDom dom;
-    for (const LookAnswer& look : looks) {
+    for (const PartPage& look : looks) {
         auto root = dom.parse(look.body);
         core::JsonArray ends;
         std::uint64_t count = 0;
@@ -126,13 +126,12 @@ RedriveAsked read_redrive_asked(std::string_view body) {
     return out;
 }
 
-core::Result<RedrivePlan> plan_redrive(const RedriveAsked& asked,
-                                       std::span<const LookAnswer> looks) {
+core::Result<RedrivePlan> plan_redrive(const RedriveAsked& asked, std::span<const PartPage> looks) {
     RedrivePlan plan;
     std::map<std::string, std::size_t, std::less<>> missing;  // by id: in how many
     std::vector<std::string> sample;
     core::JsonDom dom;
-    for (const LookAnswer& look : looks) {
+    for (const PartPage& look : looks) {
         auto root = dom.parse(look.body);
         core::JsonArray ids;
         std::uint64_t count = 0, left_out = 0;
@@ -211,7 +210,17 @@ core::Result<ResumeAsked> read_resume_asked(std::string_view body, std::size_t p
     return out;
 }
 
-std::string merge_removals(std::string_view home, std::span<const LookAnswer> others) {
+std::size_t begun_in(std::span<const PartPage> answers) {
+    core::JsonDom dom;
+    return static_cast<std::size_t>(
+        std::count_if(answers.begin(), answers.end(), [&dom](const PartPage& answer) {
+            bool begun = false;
+            auto root = dom.parse(answer.body);
+            return root && read_member(*root, "begun", begun) && begun;
+        }));
+}
+
+std::string merge_removals(std::string_view home, std::span<const PartPage> others) {
     constexpr std::string_view kCounts[] = {"deadLettered", "discarded"};
     std::uint64_t sums[] = {0, 0};
     core::JsonDom dom;
@@ -226,7 +235,7 @@ std::string merge_removals(std::string_view home, std::span<const LookAnswer> ot
         return true;
     };
     if (!add(home)) return std::string(home);  // it was none that ran
-    for (const LookAnswer& other : others) add(other.body);
+    for (const PartPage& other : others) add(other.body);
     std::string out;
     core::JsonWriter json(out);
     json.begin_object().field("success", true);
@@ -246,13 +255,12 @@ std::size_t read_sample(std::string_view body) {
 }
 
 // One of each in turn, so that no partition's letters speak for all.
-core::Result<std::string> merge_rehearsals(std::span<const LookAnswer> answers,
-                                           std::size_t sample) {
+core::Result<std::string> merge_rehearsals(std::span<const PartPage> answers, std::size_t sample) {
     std::vector<std::unique_ptr<core::JsonDom>> doms;
     std::vector<std::vector<core::JsonElement>> lists;
     bool out_of_time = false;
     std::size_t longest = 0;
-    for (const LookAnswer& answer : answers) {
+    for (const PartPage& answer : answers) {
         auto root = doms.emplace_back(std::make_unique<core::JsonDom>())->parse(answer.body);
         core::JsonArray items;
         if (!root || !root->is_object() || !read_member(*root, "items", items))

@@ -8,6 +8,7 @@
 
 #include "core/result.h"
 #include "runtime/api/part_order.h"
+#include "runtime/node/page_merge.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -18,12 +19,6 @@
 #include <vector>
 
 namespace millrace::runtime::node {
-
-// What one of them has answered. All of them are there, in the order of their numbers.
-struct LookAnswer {
-    std::size_t partition = 0;
-    std::string_view body;
-};
 
 // What a front has to know of POST /v2/replays; what does not read is refused where it is asked.
 struct ReplayAsked {
@@ -37,7 +32,8 @@ struct ReplayPlan {
     std::vector<api::PartOrder> orders;
     std::string_view begun_before;  // all have it: its state
 };
-core::Result<ReplayPlan> plan_replay(const ReplayAsked& asked, std::span<const LookAnswer> looks,
+// All of them have looked, and stand in the order of their numbers.
+core::Result<ReplayPlan> plan_replay(const ReplayAsked& asked, std::span<const PartPage> looks,
                                      std::int64_t at_us);
 
 // The same of POST /v2/dlq/replay.
@@ -54,8 +50,7 @@ struct RedrivePlan {
     std::uint64_t count = 0, left_out = 0;
     std::string would_be;  // the answer to a dry run
 };
-core::Result<RedrivePlan> plan_redrive(const RedriveAsked& asked,
-                                       std::span<const LookAnswer> looks);
+core::Result<RedrivePlan> plan_redrive(const RedriveAsked& asked, std::span<const PartPage> looks);
 
 // POST /v2/subscriptions/{id}/resume with a place, which is one of each partition.
 struct ResumeAsked {
@@ -64,13 +59,15 @@ struct ResumeAsked {
     std::vector<std::string> places;  // by partition; empty: what the body says means the same
 };
 core::Result<ResumeAsked> read_resume_asked(std::string_view body, std::size_t partitions);
+// How many of them have begun to give a subscription again what it had had.
+std::size_t begun_in(std::span<const PartPage> answers);
 
 // DELETE /v2/subscriptions/{id}: what waited for it, in its home and elsewhere.
-std::string merge_removals(std::string_view home, std::span<const LookAnswer> others);
+std::string merge_removals(std::string_view home, std::span<const PartPage> others);
 
 // POST /v2/dlq/rehearse of several, as of one that had so large a sample at most.
 std::size_t read_sample(std::string_view body);
-core::Result<std::string> merge_rehearsals(std::span<const LookAnswer> answers, std::size_t sample);
+core::Result<std::string> merge_rehearsals(std::span<const PartPage> answers, std::size_t sample);
 
 // "partition 3", "partitions 0 and 3", "partitions 0, 2 and 3".
 std::string partitions_text(std::span<const std::size_t> partitions);

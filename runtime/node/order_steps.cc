@@ -27,14 +27,10 @@ void gather_if_all_agree(KeyFront& key, std::unique_ptr<Gathering> whole, Lackin
 }
 
 std::unique_ptr<Gathering> to_all(KeyFront& key, const Passage& passage, const std::string& order) {
-    auto whole = key.gathering_of(passage);
+    auto whole = key.gathering_of_all(passage);
     whole->repeatable = true;
     whole->answer_ns = kLookNs;
-    for (std::size_t p = 0; p < key.routing().targets.size(); ++p) {
-        Part& part = key.add_part(*whole, p, passage.target);
-        part.body = passage.body;
-        part.order = order;
-    }
+    for (const auto& part : whole->parts) part->order = order;
     return whole;
 }
 
@@ -93,8 +89,8 @@ std::unique_ptr<Gathering> next_after(KeyFront& key, const Gathering& whole, io:
     return next;
 }
 
-std::vector<LookAnswer> answers_of(const Gathering& whole) {
-    std::vector<LookAnswer> out;
+std::vector<PartPage> answers_of(const Gathering& whole) {
+    std::vector<PartPage> out;
     for (const auto& part : whole.parts) {
         if (part->good()) out.push_back({part->partition, part->text});
     }
@@ -113,6 +109,16 @@ const Part* refusing(const Gathering& whole, Lacking lacking) {
         if (!told || rank(*part) > rank(*told)) told = part.get();
     }
     return told;
+}
+
+bool told_refusal(KeyFront& key, Passage& passage, const Gathering& whole, Lacking lacking) {
+    const Part* const part = refusing(whole, lacking);
+    if (!part) return false;
+    if (part->state == Part::State::kAnswered)
+        key.desk().answer_text(passage, part->status, part->content_type, part->text);
+    else
+        key.desk().answer(passage, silent_partition(part->partition));
+    return true;
 }
 
 Refusal refusal_of(const Part& part) {

@@ -1,5 +1,6 @@
 // What: the steps that orders to all partitions have in common (runtime/node/order_plan.h decides):
-//       all are asked to look, and only where each has an owner and agrees, all are told to do it.
+//       all are asked to look, and only where each has an owner and agrees, all are told to do it;
+//       and which one's refusal is told, of orders and of what is only read.
 // Threads: the front's. Lifetime: of the front's gatherings.
 // Limits: FrontLimits; kDoNs for an owner where doing it twice is doing it once: a node may die in
 //         the middle.
@@ -58,9 +59,14 @@ std::vector<PartDoing> each(std::vector<api::PartOrder>&& orders);
 // A further request for whoever waits for that one, to none yet.
 std::unique_ptr<Gathering> next_after(KeyFront& key, const Gathering& whole, io::Method method);
 
-std::vector<LookAnswer> answers_of(const Gathering& whole);
+std::vector<PartPage> answers_of(const Gathering& whole);
 // The first that has not done what it was told; null: all have.
 const Part* refusing(const Gathering& whole, Lacking lacking = Lacking::kRefuses);
+
+// Of what is not told without all of them: where one refuses, its answer is the client's; true: it
+// has been told.
+bool told_refusal(KeyFront& key, Passage& passage, const Gathering& whole,
+                  Lacking lacking = Lacking::kRefuses);
 
 // Why a partition did not do it; words say what became of the rest.
 struct Refusal {

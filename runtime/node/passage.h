@@ -83,6 +83,7 @@ public:
     // Asked by the front itself.
     bool is_own() const { return server_.is_own(); }
     int status() const { return status_; }
+    std::string_view body_view() const { return body ? body.view() : std::string_view(); }
     // Gives the whole answer to the client.
     void respond();
     // Before it is tried again.

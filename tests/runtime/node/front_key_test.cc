@@ -190,6 +190,53 @@ TEST_F(FrontKeyTest, AListIsOfAllOrNone) {
     EXPECT_EQ(bad.status, 400);
 }
 
+// As an order's: what can not be done at all says more than who is away.
+TEST_F(FrontKeyTest, AListsRefusalIsTheOneThatSaysMost) {
+    partitions.answer = [&](const Seen& one, const io::Request& request) {
+        server->respond_error(request.token,
+                              one.partition == 3
+                                  ? core::Error(core::ErrorCode::kValidation, "limit: too many")
+                                  : core::Error(core::ErrorCode::kUnavailable, "it is busy"));
+        return true;
+    };
+    for (const std::string_view line : {"GET /v2/events?limit=3", "GET /v2/kv"}) {
+        Answer& answer = ask(line);
+        ASSERT_TRUE(until([&] { return answer.over; }));
+        EXPECT_EQ(answer.status, 400) << line;
+        EXPECT_NE(answer.body.find("too many"), std::string::npos) << answer.body;
+    }
+}
+
+TEST_F(FrontKeyTest, ALinkIsToldByAllWhoHaveIt) {
+    const std::size_t home = partition_of_tenant("acme", kSeed, kPartitions);
+    const std::size_t other = (home + 1) % kPartitions;
+    auto fails = core::ErrorCode::kNotFound;
+    bool home_has_it = true;
+    partitions.answer = [&](const Seen& one, const io::Request& request) {
+        if (one.partition == other || (one.partition == home && !home_has_it)) {
+            server->respond_error(request.token, core::Error(fails, "no link here"));
+        } else {
+            server->respond(
+                request.token, {.status = 200},
+                R"({"id":"l","direction":"out","status":{"state":"running","sent":2}})");
+        }
+        return true;
+    };
+    Answer& early = ask("GET /v2/links/l");
+    ASSERT_TRUE(until([&] { return early.over; }));
+    EXPECT_EQ(early.status, 200) << "one that has not heard of it yet has sent nothing";
+    EXPECT_NE(early.body.find(R"("sent":6)"), std::string::npos) << early.body;
+    home_has_it = false;
+    Answer& none = ask("GET /v2/links/l");
+    ASSERT_TRUE(until([&] { return none.over; }));
+    EXPECT_EQ(none.status, 404);
+    home_has_it = true;
+    fails = core::ErrorCode::kUnavailable;
+    Answer& less = ask("GET /v2/links/l");
+    ASSERT_TRUE(until([&] { return less.over; }));
+    EXPECT_EQ(less.status, 503) << "what it has sent is not in the sum";
+}
+
 TEST_F(FrontKeyTest, AChangeIsToldWhenItIsInForceEverywhere) {
     const std::size_t home = partition_of_tenant("acme", kSeed, kPartitions);
     const std::string follow = "/cluster/follow?home=" + std::to_string(home);
@@ -242,6 +289,19 @@ TEST_F(FrontKeyTest, WhoNamesAPartitionAsksThatOneAlone) {
         EXPECT_TRUE(partitions.seen.front().target.starts_with(path));
         EXPECT_EQ(partitions.seen.front().target.find("partition"), std::string::npos);
     }
+    for (const std::string_view line :
+         {"POST /v2/dlq/replay?partition=3", "POST /v2/dlq/rehearse?partition=3",
+          "PATCH /v2/dlq/groups/f?partition=3", "GET /v2/replays?partition=3",
+          "GET /v2/config?partition=3", "GET /v2/events/e/trace?partition=3"}) {
+        partitions.seen.clear();
+        Answer& one = ask(line);
+        ASSERT_TRUE(until([&] { return one.over; }));
+        ASSERT_EQ(partitions.seen.size(), 1u) << line;
+        EXPECT_EQ(partitions.seen.front().partition, 3u) << line;
+    }
+    Answer& none = ask("GET /v2/stats?partition=4");
+    ASSERT_TRUE(until([&] { return none.over; }));
+    EXPECT_EQ(none.status, 400);
 }
 
 TEST_F(FrontKeyTest, StreamsAreOneWithThePlacesOfAll) {

@@ -208,6 +208,24 @@ TEST_F(FrontOrdersTest, ASubscriptionIsAtItsNewPlaceEverywhereBeforeItRuns) {
     EXPECT_EQ(order.back(), home);
 }
 
+TEST_F(FrontOrdersTest, TheHomeOfASubscriptionIsToldHowManyGiveItAgain) {
+    const std::size_t home = partition_of_tenant("acme", kSeed, kPartitions);
+    const std::size_t begins = (home + 1) % kPartitions, not_there = (home + 2) % kPartitions;
+    partitions.answer = [&](const Seen& one, const io::Request& request) {
+        const bool does = !one.order.empty() && !looks(one);
+        say(request, 200,
+            does && one.partition == begins      ? R"({"begun":true})"
+            : does && one.partition == not_there ? R"({"begun":false,"why":"\"begun\" before"})"
+                                                 : "{}");
+        return true;
+    };
+    Answer& answer = ask("POST /v2/subscriptions/s/resume", R"({"from":"m0-1!0-2!0-3!0-4"})");
+    ASSERT_TRUE(until([&] { return answer.over; }));
+    const auto doing = done();
+    ASSERT_TRUE(doing.contains(home));
+    EXPECT_EQ(order_of(doing.at(home)).total, 1u);
+}
+
 TEST_F(FrontOrdersTest, ARemovalTellsWhatWaitedInAll) {
     const std::size_t home = partition_of_tenant("acme", kSeed, kPartitions);
     partitions.answer = [&](const Seen& one, const io::Request& request) {

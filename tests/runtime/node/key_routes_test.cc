@@ -70,6 +70,13 @@ TEST(KeyRoutes, ByPathAndMethod) {
         EXPECT_EQ(key_route(one.method, one.path).way, one.way) << one.path;
 }
 
+// Whoever knows the routes says so: no partition has to be named first.
+TEST(KeyRoutes, WhatIsNoRouteOfTheDeadLettersIsAskedOfAll) {
+    EXPECT_EQ(key_route(Method::kPost, "/v2/dlq/groups").way, KeyWay::kById);
+    EXPECT_EQ(key_route(Method::kDelete, "/v2/dlq/groups").way, KeyWay::kById);
+    EXPECT_EQ(key_route(Method::kGet, "/v2/dlq/groups/f").way, KeyWay::kById);
+}
+
 TEST(KeyRoutes, RefusalsSayWhy) {
     for (const api::Route& route : api::route_table()) {
         const KeyRoute found = key_route(route.method, route.path);

@@ -9,8 +9,8 @@
 namespace millrace::runtime::node {
 namespace {
 
-std::vector<LookAnswer> looks_of(const std::vector<std::string>& bodies) {
-    std::vector<LookAnswer> looks;
+std::vector<PartPage> looks_of(const std::vector<std::string>& bodies) {
+    std::vector<PartPage> looks;
     for (std::size_t i = 0; i < bodies.size(); ++i) looks.push_back({i, bodies[i]});
     return looks;
 }
