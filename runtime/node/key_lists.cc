@@ -1,6 +1,7 @@
 // What each partition has some of: a thing whose partition its id does not say, and lists.
 #include "core/json_dom.h"
 #include "runtime/api/api.h"
+#include "runtime/node/member_merge.h"
 #include "runtime/node/order_steps.h"
 #include "runtime/node/page_merge.h"
 

@@ -96,9 +96,7 @@ void begin_replay(KeyFront& key, Passage& passage) {
 // ---- asked for
 
 void tell_replay(KeyFront& key, Passage& passage, const Gathering& whole) {
-    std::vector<PartReplay> parts;
-    for (const PartPage& answer : answers_of(whole))
-        parts.push_back({answer.partition, answer.body});
+    const std::vector<PartPage> parts = answers_of(whole);
     // Nobody has it: any of them says so.
     if (parts.empty()) return tell(key, passage, refusal_of(*whole.parts.front()));
     auto merged = merge_replay(parts);

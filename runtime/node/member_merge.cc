@@ -155,14 +155,28 @@ void latest_of(core::JsonWriter& json, PartValues values) {
 }
 
 void append_with_partition(core::JsonWriter& json, const PartValue& object) {
-    json.begin_object();
     core::JsonMembers members;
-    if (object.value.get(members)) {
-        for (const core::JsonMember member : members) {
-            if (member.key != "partition") json.raw_field(member.key, member.value.raw());
-        }
+    if (!object.value.get(members)) {
+        json.raw(object.value.raw());
+        return;
+    }
+    json.begin_object();
+    for (const core::JsonMember member : members) {
+        if (member.key != "partition") json.raw_field(member.key, member.value.raw());
     }
     json.field("partition", object.partition).end_object();
+}
+
+std::string with_partition(std::string_view object, std::size_t partition) {
+    core::JsonDom dom;
+    core::JsonDom::Options any_size;
+    any_size.bytes_max = object.size();
+    const auto root = dom.parse(object, any_size);
+    if (!root) return std::string(object);
+    std::string out;
+    core::JsonWriter json(out);
+    append_with_partition(json, {partition, *root});
+    return out;
 }
 
 void each_of(core::JsonWriter& json, PartValues values) {

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -46,8 +47,10 @@ void merge_members(core::JsonWriter& json, PartValues objects, std::span<const M
 // The same without the braces, for whoever has more to say.
 void append_members(core::JsonWriter& json, PartValues objects, std::span<const MemberRule> rules);
 
-// An object's own members, and the partition that it is of.
+// An object's own members, and behind them the partition that it is of, whatever it says of that
+// itself. What is no object stays as it is.
 void append_with_partition(core::JsonWriter& json, const PartValue& object);
+std::string with_partition(std::string_view object, std::size_t partition);
 
 // ,"missing":[3]: partitions that have not said theirs. Nothing where all have.
 void append_missing(core::JsonWriter& json, std::span<const std::size_t> missing);

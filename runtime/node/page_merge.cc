@@ -2,6 +2,7 @@
 
 #include "core/json_dom.h"
 #include "core/json_writer.h"
+#include "runtime/node/member_merge.h"
 
 #include <algorithm>
 #include <deque>
@@ -35,7 +36,7 @@ public:
         if (!root || !root->find("items", member) || !member.get(items)) return false;
         if (!root->find("next", member)) return false;
         if (!member.is_null() && !member.get(next_)) return false;
-        for (const core::JsonElement item : items) items_.push_back(item.raw());
+        for (const core::JsonElement item : items) items_.push_back(item);
         if (!root->find("places", member) || !member.get(places)) return false;
         for (const core::JsonElement place : places) {
             core::JsonElement part;
@@ -57,7 +58,7 @@ public:
     // Its page is used up, and more may follow: what comes next here is not known.
     bool stalled() const { return !there() && !next_.empty(); }
     std::int64_t time() const { return places_[at_].at; }
-    std::string_view item() const { return items_[at_]; }
+    PartValue item() const { return {partition_, items_[at_]}; }
     void take() { ++at_; }
     bool is_left() const { return there() || !next_.empty(); }
     std::string cursor() const {
@@ -78,7 +79,7 @@ private:
     };
     const std::size_t partition_;
     core::JsonDom dom_;
-    std::vector<std::string_view> items_;
+    std::vector<core::JsonElement> items_;
     std::vector<Place> places_;
     std::string_view begin_, next_;
     std::size_t at_ = 0;
@@ -140,15 +141,6 @@ std::optional<MergedCursor> read_merged_cursor(std::string_view text, std::size_
     return out;
 }
 
-std::string with_partition(std::string_view object, std::size_t partition) {
-    const std::size_t end = object.rfind('}');
-    if (end == std::string_view::npos) return std::string(object);
-    std::string out(object.substr(0, end));
-    const std::size_t last = out.find_last_not_of(" \t\r\n");
-    if (last != std::string::npos && out[last] != '{') out += ',';
-    return out.append("\"partition\":").append(std::to_string(partition)) += '}';
-}
-
 core::Result<std::string> merge_pages(std::span<const PartPage> pages, MergedCursor cursor,
                                       const PageRules& rules) {
     std::deque<PageStream> streams;
@@ -169,9 +161,9 @@ core::Result<std::string> merge_pages(std::span<const PartPage> pages, MergedCur
         }
         if (stalled || !best) break;
         if (rules.tells_partitions)
-            json.raw(with_partition(best->item(), best->partition()));
+            append_with_partition(json, best->item());
         else
-            json.raw(best->item());
+            json.raw(best->item().value.raw());
         best->take();
     }
     json.end_array();

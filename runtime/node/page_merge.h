@@ -38,9 +38,6 @@ struct PageRules {
     bool tells_partitions = false;  // each item whose it is
 };
 // `cursor` is that of the request, of all partitions; those without a page are at their end.
-// An object, and behind its members whose it is.
-std::string with_partition(std::string_view object, std::size_t partition);
-
 core::Result<std::string> merge_pages(std::span<const PartPage> pages, MergedCursor cursor,
                                       const PageRules& rules);
 

@@ -15,12 +15,8 @@
 
 namespace millrace::runtime::node {
 
-struct PartReplay {
-    std::size_t partition = 0;
-    std::string_view json;
-};
 // Of one replay; at least one. Partitions without a part of it are not among them.
-core::Result<std::string> merge_replay(std::span<const PartReplay> parts);
+core::Result<std::string> merge_replay(std::span<const PartPage> parts);
 
 // A replay's state where its parts are in these.
 std::string_view merged_status(std::span<const std::string_view> statuses);

@@ -158,5 +158,15 @@ TEST(PageMerge, CountsAreAddedUp) {
     EXPECT_EQ(*merged, R"({"count":7,"next":"m-!-!n5","scanned":30,"searched":0.5})");
 }
 
+TEST(PageMerge, AnItemIsOfThePartitionThatToldIt) {
+    const std::string page = R"({"items":[{"id":"a","partition":9,"n":1},{}],"next":null,)"
+                             R"("places":[{"at":2,"next":"x"},{"at":1,"next":"y"}],"begin":"b"})";
+    const auto merged =
+        merge_pages(std::vector<PartPage>{{3, page}}, MergedCursor(4, std::string(kAtEnd)),
+                    {.tells_partitions = true});
+    ASSERT_TRUE(merged);
+    EXPECT_EQ(*merged, R"({"items":[{"id":"a","n":1,"partition":3},{"partition":3}],"next":null})");
+}
+
 }  // namespace
 }  // namespace millrace::runtime::node

@@ -24,24 +24,35 @@ std::string replay_text(const std::string& id, const std::string& status, int n,
 TEST(ReplayMerge, IsTheSumOfItsParts) {
     const std::string a = replay_text("rp_1", "completed", 2),
                       b = replay_text("rp_1", "running", 5);
-    const auto merged = merge_replay(std::vector<PartReplay>{{0, a}, {3, b}});
+    const auto merged = merge_replay(std::vector<PartPage>{{0, a}, {3, b}});
     ASSERT_TRUE(merged);
     EXPECT_EQ(*merged,
               R"({"id":"rp_1","status":"running","scanned":7,"matched":7,"notDue":0,)"
               R"("delivered":7,"failed":2,"dryRun":false,)"
-              R"("range":[{"partition":0,"shard":0,"from":1,"to":9},)"
-              R"({"partition":3,"shard":0,"from":1,"to":9}],)"
-              R"("position":[{"partition":0,"shard":0,"offset":2},)"
-              R"({"partition":3,"shard":0,"offset":5}],"error":null,)"
+              R"("range":[{"shard":0,"from":1,"to":9,"partition":0},)"
+              R"({"shard":0,"from":1,"to":9,"partition":3}],)"
+              R"("position":[{"shard":0,"offset":2,"partition":0},)"
+              R"({"shard":0,"offset":5,"partition":3}],"error":null,)"
               R"("createdAt":"2026-01-02T00:00:02.000Z","updatedAt":"2026-01-02T00:00:05.000Z",)"
               R"("request":{"pace":"instant"}})");
+}
+
+TEST(ReplayMerge, SaysWhoseErrorItIsAndNoPlaceWhereNobodyKnowsOne) {
+    const std::string a =
+        R"({"id":"r","status":"failed","range":null,"position":null,"error":null})";
+    const std::string b =
+        R"({"id":"r","status":"failed","range":null,"position":null,"error":"no room"})";
+    const auto merged = merge_replay(std::vector<PartPage>{{0, a}, {2, b}});
+    ASSERT_TRUE(merged);
+    EXPECT_EQ(*merged, R"({"id":"r","status":"failed","range":null,"position":null,)"
+                       R"("error":"partition 2: no room"})");
 }
 
 TEST(ReplayMerge, ADryRunsDifferencesAreAddedUp) {
     const std::string diff =
         R"("diff":{"compared":4,"same":3,"different":1,"missing":0,"kept":1},)";
     const std::string a = replay_text("rp_1", "completed", 2, diff);
-    const auto merged = merge_replay(std::vector<PartReplay>{{0, a}, {1, a}});
+    const auto merged = merge_replay(std::vector<PartPage>{{0, a}, {1, a}});
     ASSERT_TRUE(merged);
     EXPECT_NE(merged->find(R"("diff":{"compared":8,"same":6,"different":2,"missing":0,)"),
               std::string::npos)
@@ -55,7 +66,7 @@ TEST(ReplayMerge, RunsWhileAnyRunsAndFailsIfAnyFailed) {
     EXPECT_EQ(merged_status(Statuses{"completed", "cancelled"}), "cancelled");
     EXPECT_EQ(merged_status(Statuses{"completed", "completed"}), "completed");
     const std::string good = replay_text("r", "completed", 1);
-    EXPECT_FALSE(merge_replay(std::vector<PartReplay>{{0, good}, {1, "[]"}}));
+    EXPECT_FALSE(merge_replay(std::vector<PartPage>{{0, good}, {1, "[]"}}));
 }
 
 std::string replay_page(std::initializer_list<std::pair<int, std::string>> items, bool more) {
