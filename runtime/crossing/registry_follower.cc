@@ -1,5 +1,7 @@
 #include "runtime/crossing/registry_follower.h"
 
+#include "core/percent_encode.h"
+
 #include <iterator>
 #include <memory>
 #include <utility>
@@ -12,24 +14,6 @@ constexpr int kGood = 200;
 
 core::Error not_yet(std::string why) {
     return core::Error(core::ErrorCode::kUnavailable, std::move(why)).retry_after(1);
-}
-
-// Of a parameter: whatever stands in an id.
-std::string percent_encoded(std::string_view text) {
-    constexpr std::string_view kHex = "0123456789ABCDEF";
-    std::string out;
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-            c == '-' || c == '_' || c == '.') {
-            out += c;
-        } else {
-            out += '%';
-            out += kHex[byte >> 4];
-            out += kHex[byte & 15];
-        }
-    }
-    return out;
 }
 
 }  // namespace
@@ -82,7 +66,7 @@ void RegistryFollower::begin(std::size_t home) {
 bool RegistryFollower::ask(std::size_t home, std::uint64_t after, const std::string& next) {
     std::string path(kCrossingRegistryPath);
     path += "?after=" + std::to_string(after);
-    if (!next.empty()) path += "&next=" + percent_encoded(next);
+    if (!next.empty()) path += "&next=" + core::percent_encoded(next);
     const std::uint64_t ticket = ++asked_ << kTicketHomeBits | home;
     homes_[home].ticket = ticket;
     homes_[home].goes_on = !next.empty();

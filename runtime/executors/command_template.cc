@@ -2,6 +2,7 @@
 
 #include "core/json_writer.h"
 #include "core/listed.h"
+#include "core/percent_encode.h"
 #include "runtime/registry/executor_specs.h"
 
 #include <algorithm>
@@ -64,25 +65,6 @@ std::string json_text(std::string_view text) {
     return out;
 }
 
-// Percent-encoded, but for what needs it nowhere (RFC 3986, unreserved).
-std::string escaped_for_url(std::string_view text) {
-    constexpr char kHex[] = "0123456789ABCDEF";
-    std::string out;
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                           (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
-        if (plain) {
-            out += c;
-            continue;
-        }
-        out += '%';
-        out += kHex[byte >> 4];
-        out += kHex[byte & 15];
-    }
-    return out;
-}
-
 bool is_one_template(std::string_view text) {
     return text.starts_with("{{") && text.find("}}") == text.size() - 2;
 }
@@ -128,7 +110,7 @@ core::Result<std::string> CommandFiller::value_of(std::string_view whole, As as)
             core::append_json(out, *value);
         else
             out = text_of(*value);
-        if (as == As::kUrl) out = escaped_for_url(out);
+        if (as == As::kUrl) out = core::percent_encoded(out);
     } else if (fallback) {
         out = as == As::kJson ? json_text(*fallback) : std::move(*fallback);
     } else {

@@ -2,6 +2,7 @@
 
 #include "core/json_dom.h"
 #include "core/json_writer.h"
+#include "core/percent_encode.h"
 #include "runtime/graphql/introspection.h"
 #include "runtime/graphql/result_writer.h"
 #include "runtime/graphql/subscription.h"
@@ -14,21 +15,9 @@ namespace {
 
 // What is a parameter of a REST call under its own name, but for an id in its path.
 void append_rest_parameter(std::string& query, std::string_view name, std::string_view value) {
-    constexpr char kHex[] = "0123456789ABCDEF";
     query += query.empty() ? "" : "&";
     (query += name) += '=';
-    for (const char c : value) {
-        const auto byte = static_cast<unsigned char>(c);
-        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                           (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
-        if (plain) {
-            query += c;
-        } else {
-            query += '%';
-            query += kHex[byte >> 4];
-            query += kHex[byte & 15];
-        }
-    }
+    core::append_percent_encoded(query, value);
 }
 
 struct RestCall {

@@ -1,5 +1,6 @@
 #include "runtime/node/forward_head.h"
 
+#include "core/percent_encode.h"
 #include "io/http_head.h"
 #include "runtime/identity/trusted_front.h"
 
@@ -110,10 +111,16 @@ std::optional<std::string> parameter_of(std::string_view target, std::string_vie
     return {};
 }
 
+void append_parameter(std::string& target, std::string_view name, std::string_view value) {
+    if (value.empty()) return;
+    target += target.find('?') == std::string::npos ? '?' : '&';
+    target.append(name) += '=';
+    core::append_percent_encoded(target, value);
+}
+
 std::string with_parameter(std::string_view target, std::string_view name, std::string_view value) {
     std::string out(target);
-    out += target.find('?') == std::string_view::npos ? '?' : '&';
-    out.append(name).append("=").append(value);
+    append_parameter(out, name, value);
     return out;
 }
 

@@ -42,7 +42,8 @@ std::string forward_head(const ForwardHead& head);
 
 // A parameter's value, decoded; nothing: it is not there, or does not read.
 std::optional<std::string> parameter_of(std::string_view target, std::string_view name);
-// The query with this parameter at its end; the value needs no escapes.
+// "?name=value" or "&name=value" at its end, escaped; nothing for an empty value.
+void append_parameter(std::string& target, std::string_view name, std::string_view value);
 std::string with_parameter(std::string_view target, std::string_view name, std::string_view value);
 // The query without this parameter.
 std::string without_parameter(std::string_view target, std::string_view name);

@@ -61,9 +61,4 @@ public:
     virtual std::size_t partitions() const = 0;
 };
 
-// With what is no letter, digit, '-', '.' or '_' percent-encoded.
-void append_escaped(std::string& out, std::string_view text);
-// "?name=value" or "&name=value", escaped; nothing for an empty value.
-void append_parameter(std::string& target, std::string_view name, std::string_view value);
-
 }  // namespace millrace::runtime::node

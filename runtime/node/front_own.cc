@@ -8,29 +8,6 @@
 
 namespace millrace::runtime::node {
 
-void append_escaped(std::string& out, std::string_view text) {
-    constexpr char kHex[] = "0123456789ABCDEF";
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                           (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
-        if (plain) {
-            out += c;
-            continue;
-        }
-        out += '%';
-        out += kHex[byte >> 4];
-        out += kHex[byte & 15];
-    }
-}
-
-void append_parameter(std::string& target, std::string_view name, std::string_view value) {
-    if (value.empty()) return;
-    target += target.find('?') == std::string::npos ? '?' : '&';
-    target.append(name) += '=';
-    append_escaped(target, value);
-}
-
 std::uint64_t Front::ask(OwnRequest&& request, std::unique_ptr<OwnAnswer> answer) {
     const std::uint64_t id = next_passage_++;
     auto made = std::make_unique<Passage>(*this, *public_, id);

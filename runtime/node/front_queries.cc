@@ -1,5 +1,6 @@
 #include "runtime/node/front_queries.h"
 
+#include "core/percent_encode.h"
 #include "runtime/api/list_places.h"
 #include "runtime/node/page_merge.h"
 #include "runtime/node/stream_merge.h"
@@ -63,7 +64,7 @@ void FrontQueries::call(const identity::Principal& /*who*/, graphql::QueryCall&&
     own.target = call.path;
     if (call.by_id) {
         own.target += '/';
-        append_escaped(own.target, call.id);
+        core::append_percent_encoded(own.target, call.id);
     }
     if (!call.query.empty()) (own.target += '?') += call.query;
     calls_.ask(std::move(own), std::make_unique<CallAnswer>(std::move(told)));

@@ -1,5 +1,6 @@
 #include "runtime/node/trace_merge.h"
 
+#include "core/percent_encode.h"
 #include "runtime/node/part_bodies.h"
 
 #include <algorithm>
@@ -11,19 +12,6 @@ namespace {
 core::Error unreadable_trace(std::size_t partition) {
     return {core::ErrorCode::kInternal,
             "the trace of partition " + std::to_string(partition) + " does not read"};
-}
-
-void append_percent(std::string& out, std::string_view text) {
-    constexpr char kHex[] = "0123456789ABCDEF";
-    for (const char c : text) {
-        const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-                           (c >= 'A' && c <= 'Z') || c == '-' || c == '_' || c == '.' || c == '~';
-        const auto byte = static_cast<unsigned char>(c);
-        if (plain)
-            out += c;
-        else
-            out.append(1, '%').append(1, kHex[byte >> 4]).append(1, kHex[byte & 15]);
-    }
 }
 
 // A node's own members; the lists of a whole trace are none of them.
@@ -162,12 +150,12 @@ std::vector<TraceMerge::Ask> TraceMerge::next_round() {
             if (chain.contains(&node) || ids.size() >= kAskedBytesMax) continue;
             if (!below_[node.id].insert(p).second) continue;
             if (!ids.empty()) ids += ',';
-            append_percent(ids, node.id);
+            core::append_percent_encoded(ids, node.id);
         }
         Ask ask{p, ids.empty() ? std::string() : "effects=" + ids};
         if (asks_cause) {
             ask.what += ask.what.empty() ? "causes=" : "&causes=";
-            append_percent(ask.what, cause);
+            core::append_percent_encoded(ask.what, cause);
         }
         if (!ask.what.empty()) out.push_back(std::move(ask));
     }

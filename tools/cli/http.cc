@@ -1,5 +1,7 @@
 #include "tools/cli/http.h"
 
+#include "core/percent_encode.h"
+
 #include <curl/curl.h>
 
 #include <mutex>
@@ -125,23 +127,7 @@ core::Result<HttpReply> HttpClient::perform(const HttpRequest& request,
     return std::move(transfer.reply);
 }
 
-std::string url_escaped(std::string_view text) {
-    constexpr std::string_view kHex = "0123456789ABCDEF";
-    std::string out;
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                           (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '~';
-        if (plain) {
-            out += c;
-        } else {
-            out += '%';
-            out += kHex[byte >> 4];
-            out += kHex[byte & 15];
-        }
-    }
-    return out;
-}
+std::string url_escaped(std::string_view text) { return core::percent_encoded(text); }
 
 Query& Query::add(std::string_view name, std::string_view value) {
     if (value.empty()) return *this;

@@ -80,6 +80,10 @@ TEST(ForwardHead, AParameterIsReadAndAdded) {
     EXPECT_EQ(parameter_of("/b=1", "b"), std::nullopt);
     EXPECT_EQ(with_parameter("/a", "b", "1"), "/a?b=1");
     EXPECT_EQ(with_parameter("/a?b=1", "c", "2"), "/a?b=1&c=2");
+    EXPECT_EQ(with_parameter("/a", "b", ""), "/a");
+    const std::string escaped = with_parameter("/a", "b", "2026-01-02T00:00:00+01:00 &~%");
+    EXPECT_EQ(escaped, "/a?b=2026-01-02T00%3A00%3A00%2B01%3A00%20%26~%25");
+    EXPECT_EQ(parameter_of(escaped, "b"), "2026-01-02T00:00:00+01:00 &~%");
 }
 
 }  // namespace
