@@ -63,17 +63,18 @@ void CrossingSplit::find_leaving(const LaneResult& result) {
         const core::ParseOutcome outcome = parser_.next(nullptr, envelope, nullptr, error);
         if (outcome == core::ParseOutcome::kEnd) return;
         const auto entry = static_cast<std::uint32_t>(parser_.index());
-        if (outcome != core::ParseOutcome::kEvent || envelope.partition_key.empty() ||
-            entry >= result.emitted_tenants.size() || entry >= result.emitted_depths.size() ||
+        if (outcome != core::ParseOutcome::kEvent || entry >= result.emitted_tenants.size() ||
+            entry >= result.emitted_depths.size() ||
             std::binary_search(result.returning.begin(), result.returning.end(), entry))
             continue;
         const bool stands_in =
             std::any_of(result.letters.begin(), result.letters.end(),
                         [entry](const EmittedLetter& one) { return one.entry == entry; });
-        const std::size_t to =
-            partition_of_key(tenant_name(result.emitted_tenants[entry]), envelope.partition_key,
-                             place_.seed, place_.partitions);
-        if (!stands_in && to != place_.partition) leaving_.push_back({entry, to, envelope.raw});
+        if (stands_in) continue;
+        const auto to =
+            partition_beside(place_.partition, tenant_name(result.emitted_tenants[entry]),
+                             envelope.partition_key, place_.seed, place_.partitions);
+        if (to) leaving_.push_back({entry, *to, envelope.raw});
     }
 }
 

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace millrace::runtime {
@@ -23,6 +24,15 @@ inline std::size_t partition_of_key(std::string_view tenant, std::string_view ke
                                     std::uint64_t seed, std::size_t partitions) {
     const std::uint64_t whose = core::mix_u64(core::hash_key(tenant) ^ seed, core::kHashSeedB);
     return core::mix_u64(core::hash_key(key) ^ whose, core::kHashSeedA) % partitions;
+}
+
+// Where an event is that came to be in partition `here`, if not there; what has no key stays.
+inline std::optional<std::size_t> partition_beside(std::size_t here, std::string_view tenant,
+                                                   std::string_view key, std::uint64_t seed,
+                                                   std::size_t partitions) {
+    if (key.empty()) return std::nullopt;
+    const std::size_t to = partition_of_key(tenant, key, seed, partitions);
+    return to == here ? std::nullopt : std::optional(to);
 }
 
 }  // namespace millrace::runtime

@@ -38,8 +38,7 @@ void ShadowSide::take(const InvocationResult& result, ShadowOutcome& out,
     out.error = result.error;
     out.result = result.result_json;
     for (const EmittedEvent& event : result.emitted) {
-        if (emitted_ids && !event.partition_key.empty() && deps_.is_elsewhere &&
-            deps_.is_elsewhere(tenant_, event.partition_key)) {
+        if (emitted_ids && deps_.is_elsewhere && deps_.is_elsewhere(tenant_, event.partition_key)) {
             emitted_ids->emplace_back();
             continue;
         }

@@ -23,7 +23,8 @@ namespace {
 std::function<bool(core::TenantId, std::string_view)> elsewhere_of(const PartitionSeat* seat) {
     if (!seat || !seat->by_key) return {};
     return [by = *seat->by_key](core::TenantId tenant, std::string_view key) {
-        return partition_of_key(tenant_name(tenant), key, by.seed, by.partitions) != by.partition;
+        return partition_beside(by.partition, tenant_name(tenant), key, by.seed, by.partitions)
+            .has_value();
     };
 }
 
