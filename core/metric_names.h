@@ -107,6 +107,14 @@ enum class MetricKind : std::uint8_t { kCounter, kGauge, kHistogram };
     X(kHubBytes, "millrace_hub_bytes_total", kCounter, "", "Bytes of batches sent to the hub")     \
     X(kHubLag, "millrace_hub_lag", kGauge, "", "Events that are here and not at the hub yet")      \
     X(kHubUp, "millrace_hub_up", kGauge, "", "1 while the hub answers")                            \
+    X(kOutboxEntries, "millrace_outbox_entries", kGauge, "=to",                                    \
+      "Events that handlers, links and edges here have made for another partition and that are "   \
+      "not there yet")                                                                             \
+    X(kOutboxOldestAge, "millrace_outbox_oldest_age_seconds", kGauge, "=to",                       \
+      "How long the oldest of those has waited; 0: none waits")                                    \
+    X(kOutboxEvents, "millrace_outbox_events_total", kCounter, "=to,=outcome",                     \
+      "Events for another partition: sent, which are durable there, and failed, which were sent "  \
+      "and not taken and are sent again")                                                          \
     X(kOtlpSpans, "millrace_otlp_spans_total", kCounter, "=outcome",                               \
       "Spans of deliveries: sent to the collector, dropped before, and those it refused")          \
     X(kOtlpUp, "millrace_otlp_up", kGauge, "", "1 while the collector takes what it is sent")      \

@@ -18,6 +18,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace millrace::store {
 class RegistryStore;
@@ -34,10 +35,11 @@ std::string crossing_row_id(std::size_t destination, std::uint64_t serial);
 std::string crossing_row_prefix(std::size_t destination);
 // 0: it is none.
 std::uint64_t serial_of(std::string_view row_id);
+std::size_t destination_of(std::string_view row_id);
 
 class Outbox {
 public:
-    explicit Outbox(std::size_t partitions) : partitions_(partitions) {}
+    explicit Outbox(std::size_t partitions) : waiting_(partitions) {}
 
     core::Status load(store::RegistryStore& rows);
 
@@ -53,21 +55,25 @@ public:
     // Before the threads start.
     void wake_by(std::function<void()> wake) { wake_ = std::move(wake); }
     std::uint64_t commits() const { return commits_.load(std::memory_order_acquire); }
-    // Of those that were kept, so many are erased.
-    void sent(std::uint64_t rows, std::uint64_t bytes) {
+    // Of those that were kept for it, so many are erased.
+    void sent(std::size_t destination, std::uint64_t rows, std::uint64_t bytes) {
+        waiting_[destination].fetch_sub(rows, std::memory_order_relaxed);
         rows_.fetch_sub(rows, std::memory_order_relaxed);
         bytes_.fetch_sub(bytes, std::memory_order_relaxed);
     }
     // relaxed: bounds and figures; the rows themselves come by the store
     std::uint64_t rows() const { return rows_.load(std::memory_order_relaxed); }
     std::uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
-    std::size_t partitions() const { return partitions_; }
+    std::uint64_t waiting_for(std::size_t destination) const {
+        return waiting_[destination].load(std::memory_order_relaxed);
+    }
+    std::size_t partitions() const { return waiting_.size(); }
 
 private:
-    const std::size_t partitions_;
     std::uint64_t next_serial_ = 1;
     std::function<void()> wake_;
     std::atomic<std::uint64_t> commits_{0};
+    std::vector<std::atomic<std::uint64_t>> waiting_;  // rows, by destination
     std::atomic<std::uint64_t> rows_{0};
     std::atomic<std::uint64_t> bytes_{0};
 };

@@ -16,7 +16,9 @@ constexpr unsigned kTicketLaneBits = 16;
 }  // namespace
 
 OutboxSender::OutboxSender(Deps deps)
-    : deps_(std::move(deps)), lanes_(deps_.outbox->partitions()) {}
+    : deps_(std::move(deps)),
+      lanes_(deps_.outbox->partitions()),
+      figures_(*deps_.metrics, deps_.outbox->partitions()) {}
 
 std::size_t OutboxSender::do_work() {
     std::size_t done = 0;
@@ -25,6 +27,7 @@ std::size_t OutboxSender::do_work() {
         ++done;
     }
     if (stopped_) return done;
+    show_figures();
     if (deps_.outbox->rows() == 0) return done;
     const std::uint64_t commits = deps_.outbox->commits();
     const bool fresh = commits != std::exchange(seen_commits_, commits);
@@ -35,6 +38,15 @@ std::size_t OutboxSender::do_work() {
         done += send(to);
     }
     return done;
+}
+
+void OutboxSender::show_figures() {
+    const std::int64_t now_ns = deps_.clock->monotonic_ns();
+    if (now_ns < show_at_ns_) return;
+    show_at_ns_ = now_ns + kShowNs;
+    const std::int64_t now_us = deps_.clock->wall_us();
+    for (std::size_t to = 0; to < lanes_.size(); ++to)
+        figures_.show(to, deps_.outbox->waiting_for(to), lanes_[to].under_way.oldest_at_us, now_us);
 }
 
 std::size_t OutboxSender::send(std::size_t to) {
@@ -73,6 +85,7 @@ core::Result<OutboxSender::Batch> OutboxSender::next_batch(std::size_t to,
         if (!rows) return core::fail(std::move(rows.error()));
         for (const store::RegistryDocument& row : *rows) {
             if (batch.ids.size() == kBatchRowsMax || batch.text.size() >= kBatchBytesMax) break;
+            if (batch.ids.empty()) batch.oldest_at_us = row.updated_at_us;
             batch.text += row.json;
             batch.bytes += row.json.size();
             batch.ids.push_back(row.id);
@@ -88,24 +101,30 @@ void OutboxSender::receive(std::uint64_t ticket, courier::HttpAnswer&& answer) {
     if (to >= lanes_.size() || lanes_[to].ticket != ticket) return;
     Lane& lane = lanes_[to];
     lane.ticket = 0;
-    if (answer.fault != courier::HttpFault::kNone) return wait_after(to, lane, answer.message);
+    const std::size_t events = lane.under_way.ids.size();
+    const bool answered = answer.fault == courier::HttpFault::kNone;
     // Nobody else's 200 counts.
-    if (answer.status != kTaken || answer.body != taken_text(lane.under_way.ids.size()))
+    if (!answered || answer.status != kTaken || answer.body != taken_text(events)) {
+        figures_.failed(to, events);
         return wait_after(to, lane,
-                          std::to_string(answer.status) + " " + answer.body.substr(0, 200));
+                          answered
+                              ? std::to_string(answer.status) + " " + answer.body.substr(0, 200)
+                              : answer.message);
+    }
     if (std::exchange(lane.told, false))
         deps_.log->info("events go to the partition again", {{"partition", to}});
     lane.wait_ns = 0;
     lane.look_at_ns = 0;
-    erase(lane);
+    figures_.sent(to, events);
+    erase(to, lane);
 }
 
 // Behind the answer: they are durable there.
-void OutboxSender::erase(Lane& lane) {
+void OutboxSender::erase(std::size_t to, Lane& lane) {
     auto result = std::make_unique<LaneResult>();
     for (const std::string& id : lane.under_way.ids) result->rows.erase_registry(kCrossingKind, id);
     lane.after = lane.under_way.ids.back();
-    deps_.outbox->sent(lane.under_way.ids.size(), lane.under_way.bytes);
+    deps_.outbox->sent(to, lane.under_way.ids.size(), lane.under_way.bytes);
     lane.under_way = {};
     erasing_.push_back(std::move(result));
 }

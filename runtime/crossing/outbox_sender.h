@@ -12,10 +12,12 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/metrics.h"
 #include "core/result.h"
 #include "runtime/courier/http_port.h"
 #include "runtime/crossing/neighbours.h"
 #include "runtime/crossing/outbox.h"
+#include "runtime/crossing/outbox_figures.h"
 #include "runtime/delivery/lane_job.h"
 
 #include <cstddef>
@@ -34,10 +36,12 @@ public:
     static constexpr std::int64_t kWaitNsMin = 50'000'000;
     static constexpr std::int64_t kWaitNsMax = 5'000'000'000;
     static constexpr std::int64_t kLookNs = 1'000'000'000;  // without a hint
+    static constexpr std::int64_t kShowNs = 200'000'000;    // figures
 
     struct Deps {
         const core::Clock* clock = nullptr;
         core::Log* log = nullptr;
+        core::Metrics* metrics = nullptr;
         store::RegistryStore* rows = nullptr;
         Outbox* outbox = nullptr;
         courier::HttpPort* port = nullptr;
@@ -58,6 +62,7 @@ private:
         std::vector<std::string> ids;
         std::string text;
         std::uint64_t bytes = 0;
+        std::int64_t oldest_at_us = 0;
     };
     struct Lane {
         std::string after;  // what is up to here is there
@@ -69,8 +74,9 @@ private:
     };
 
     std::size_t send(std::size_t to);
+    void show_figures();
     core::Result<Batch> next_batch(std::size_t to, const std::string& after);
-    void erase(Lane& lane);
+    void erase(std::size_t to, Lane& lane);
     void wait_after(std::size_t to, Lane& lane, const std::string& why);
 
     const Deps deps_;
@@ -78,6 +84,8 @@ private:
     std::vector<std::unique_ptr<LaneResult>> erasing_;  // not taken by the shard yet
     std::uint64_t sends_ = 0;
     std::uint64_t seen_commits_ = 0;
+    OutboxFigures figures_;
+    std::int64_t show_at_ns_ = 0;
     bool stopped_ = false;
 };
 

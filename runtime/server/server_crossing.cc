@@ -90,6 +90,7 @@ core::Status ServerParts::build_crossing() {
     crossing::CrossingAgent::Deps agent;
     agent.sender.clock = &clock;
     agent.sender.log = &log;
+    agent.sender.metrics = &metrics;
     agent.sender.rows = &database->registry();
     agent.sender.outbox = &parts.outbox;
     agent.sender.neighbours = &parts.neighbours;

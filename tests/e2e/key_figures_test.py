@@ -2,8 +2,10 @@
 whole and in order, a group of dead letters is one, a trace goes through all partitions, the console and the command line
 need name no partition; and where a partition has no owner, figures say which one is not in them and lists are refused.
 """
+import collections
 import http.client
 import json
+import re
 import time
 import unittest
 
@@ -244,6 +246,27 @@ class KeyFiguresTest(unittest.TestCase):
         self.assertEqual(up["causes"][0]["event"]["eventId"], last["causedBy"])
         self.assertEqual(self.cluster["a"].request("GET", "/v2/events/nobody/trace").status, 404)
 
+        # What went to another partition is in the figures of the one that it came from.
+        where = {one["event"]["eventId"]: one["partition"] for one in trace["caused"]} | {
+            "root": trace["partition"]}
+        went = collections.Counter((where[one["causedBy"]], one["partition"]) for one in trace["caused"])
+        self.assertGreater(len(went), 1)
+        told = self.outbox("millrace_outbox_events_total", outcome="sent")
+        for (of, to), count in went.items():
+            self.assertEqual(told.get((of, to), 0) >= count, of != to, (of, to, told))
+        harness.wait_until("nothing to wait", lambda: not any(
+            sum(self.outbox(name).values()) for name in ("millrace_outbox_entries", "millrace_outbox_oldest_age_seconds")))
+
+    def outbox(self, name, **labels):
+        """By partition and where to, of all nodes."""
+        found = collections.Counter()
+        for node in self.cluster.nodes.values():
+            for line in node.request("GET", "/metrics").body.decode().splitlines():
+                if line.startswith(name + "{"):
+                    has = dict(re.findall(r'(\w+)="([^"]*)"', line))
+                    if all(has[label] == value for label, value in labels.items()):
+                        found[int(has["partition"]), int(has["to"])] += float(line.split()[-1])
+        return found
     def test_8_the_console_and_the_command_line(self):
         for node in "ab":
             for path in CONSOLE:

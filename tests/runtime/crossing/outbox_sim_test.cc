@@ -111,6 +111,7 @@ protected:
         OutboxSender::Deps deps;
         deps.clock = &clock_;
         deps.log = &log_;
+        deps.metrics = &metrics_;
         deps.rows = &database_->registry();
         deps.outbox = outbox_.get();
         deps.port = &wire_;
@@ -193,6 +194,7 @@ protected:
     }
 
     core::Log log_{clock_, core::LogLevel::kError, [](std::string_view) {}};
+    core::Metrics metrics_;
     core::Random random_{1};
     Wire wire_{random_};
     Neighbours neighbours_;
@@ -219,6 +221,8 @@ TEST_F(OutboxSim, EachIsTakenOnceAndInOrderWhateverBreaks) {
         EXPECT_TRUE(rows->empty()) << "seed " << seed;
         EXPECT_EQ(outbox_->rows(), 0u);
         EXPECT_EQ(outbox_->bytes(), 0u);
+        for (std::size_t to = 0; to < kSimPartitions; ++to)
+            EXPECT_EQ(outbox_->waiting_for(to), 0u) << "seed " << seed;
         kill();
         if (HasFailure()) return;
     }
@@ -229,11 +233,13 @@ TEST_F(OutboxSim, WhatWasKeptIsFoundAgainAndNewOnesStandBehindIt) {
     for (int i = 0; i < 10; ++i) emit();
     commit();
     const std::uint64_t rows = outbox_->rows(), bytes = outbox_->bytes();
+    const std::uint64_t first = outbox_->waiting_for(0);
     kill();
     reopen();
     start();
     EXPECT_EQ(outbox_->rows(), rows);
     EXPECT_EQ(outbox_->bytes(), bytes);
+    EXPECT_EQ(outbox_->waiting_for(0), first);
     const auto before = database_->registry().load_all(kCrossingKind);
     std::uint64_t last = 0;
     for (const auto& row : *before) last = std::max(last, serial_of(row.id));
@@ -243,6 +249,54 @@ TEST_F(OutboxSim, WhatWasKeptIsFoundAgainAndNewOnesStandBehindIt) {
     const auto after = database_->registry().get(kCrossingKind, crossing_row_id(0, last + 1));
     ASSERT_TRUE(after);
     EXPECT_TRUE(*after);
+}
+
+// Of a partition that does not take them, and of one that does.
+TEST_F(OutboxSim, FiguresSayWhatWaitsForWhomAndForHowLong) {
+    clock_.advance_us(1'000'000);
+    start();
+    const auto value = [this](core::Metric metric, core::LabelValues labels) {
+        return metrics_.sum(metric, labels);
+    };
+    store::RowBatch rows;
+    std::string text;
+    append_crossing(text, {"acme", 1, "", "{\"eventId\":\"e\"}"});
+    const std::int64_t made_us = clock_.wall_us();
+    for (const std::size_t to : {0u, 0u, 2u}) outbox_->keep(rows, to, made_us, text);
+    ASSERT_TRUE(database_->write_now(rows));
+    outbox_->committed();
+    wire_.calm = true;
+    while (wire_.calls.size() < 2) sender_->do_work();  // the port has no room at times
+    std::swap(wire_.calls[0], wire_.calls[wire_.calls[0].to == 0 ? 1 : 0]);
+    ASSERT_EQ(wire_.calls[0].to, 2u);
+    wire_.step();
+    // Nobody is at the other one.
+    const Wire::Call call = wire_.calls.front();
+    wire_.calls.clear();
+    courier::HttpAnswer none;
+    none.fault = courier::HttpFault::kConnect;
+    sender_->receive(call.ticket, std::move(none));
+    clock_.advance_us(7'000'000);
+    sender_->do_work();
+    EXPECT_EQ(value(core::Metric::kOutboxEntries, {"0"}), 2);
+    EXPECT_EQ(value(core::Metric::kOutboxOldestAge, {"0"}), 7);
+    EXPECT_EQ(value(core::Metric::kOutboxEvents, {"0", "failed"}), 2);
+    EXPECT_EQ(value(core::Metric::kOutboxEvents, {"0", "sent"}), 0);
+    EXPECT_EQ(value(core::Metric::kOutboxEntries, {"2"}), 0);
+    EXPECT_EQ(value(core::Metric::kOutboxEvents, {"2", "sent"}), 1);
+    while (wire_.calls.empty()) {
+        clock_.advance_us(100'000);
+        sender_->do_work();
+    }
+    wire_.step();
+    clock_.advance_us(1'000'000);
+    sender_->do_work();
+    EXPECT_EQ(value(core::Metric::kOutboxEntries, {"0"}), 0);
+    EXPECT_EQ(value(core::Metric::kOutboxOldestAge, {"0"}), 0);
+    EXPECT_EQ(value(core::Metric::kOutboxEvents, {"0", "sent"}), 2);
+    std::string page;
+    metrics_.export_text(page);
+    EXPECT_EQ(page.find("millrace_outbox_entries{to=\"3\"}"), std::string::npos) << page;
 }
 
 TEST_F(OutboxSim, ItSaysWhenItIsFull) {
@@ -255,7 +309,7 @@ TEST_F(OutboxSim, ItSaysWhenItIsFull) {
         rows.clear();
     }
     EXPECT_TRUE(outbox_->full());
-    outbox_->sent(1, large.size());
+    outbox_->sent(0, 1, large.size());
     EXPECT_FALSE(outbox_->full());
 }
 
