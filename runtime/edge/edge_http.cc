@@ -204,6 +204,10 @@ void EdgeHttp::on_request(io::Request& request) {
     if (gate_.connection != request.token.connection ||
         gate_.generation != request.token.generation)
         pass_gate(request);
+    if (takes_back(request)) {
+        server_->respond(request.token, {.status = 200}, "{}");
+        return;
+    }
     if (!gate_.allowed) {
         server_->respond_error(request.token, gate_.allowed.error());
         return;
@@ -290,6 +294,16 @@ bool EdgeHttp::crosses(const io::Request& request) const {
     const identity::TrustedFront* front = identity_.authenticator().front();
     return front && front->takes_crossing() && front->is_front(request) &&
            request.path.starts_with(identity::kCrossingFolder) && !host_.draining();
+}
+
+// Whatever the gate has said of who is named: somebody may be known by another text by now.
+bool EdgeHttp::takes_back(const io::Request& request) const {
+    const identity::TrustedFront* front = identity_.authenticator().front();
+    if (!front || request.path != identity::kTakeBackPath ||
+        request.method != io::Method::kDelete || !front->is_front(request))
+        return false;
+    front->take_back(request.header(identity::kFrontPrincipalHeader));
+    return true;
 }
 
 void EdgeHttp::forward(io::Request& request) {

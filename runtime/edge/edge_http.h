@@ -93,6 +93,7 @@ private:
     void take_hook_event(HookOutcome&& outcome, io::RequestToken token);
     void forward(io::Request& request);
     bool crosses(const io::Request& request) const;
+    bool takes_back(const io::Request& request) const;
     void respond_api(io::RequestToken token, api::ApiResponse&& response);
 
     EdgeHost& host_;

@@ -20,6 +20,8 @@ core::Status Principal::require(Scope scope) const {
 }
 
 core::Status Principal::still_holds(std::int64_t now_us) const {
+    // acquire: pairs with TrustedFront::take_back().
+    if (taken_back && taken_back->load(std::memory_order_acquire)) return core::fail(key_needed());
     // acquire: pairs with KeyRing::close().
     if (!key && keys_exist && keys_exist->load(std::memory_order_acquire))
         return core::fail(key_needed());

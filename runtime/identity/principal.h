@@ -50,6 +50,8 @@ struct Principal {
     const std::atomic<bool>* keys_exist = nullptr;
     // While no key exists: what its tenant may send. The ring's. Null: nothing is bounded.
     TenantHolder* local_tenant = nullptr;
+    // Of one that a cluster's front has told of: set when the front takes it back. Null: none did.
+    std::shared_ptr<const std::atomic<bool>> taken_back{};
 
     std::string_view key_id() const { return key ? std::string_view(key->id) : ""; }
     std::string_view user() const { return key ? std::string_view(key->user) : ""; }

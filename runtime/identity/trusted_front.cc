@@ -112,6 +112,22 @@ core::Result<ToldPrincipal> read_principal(std::string_view text) {
     return out;
 }
 
+bool gives_the_same(std::string_view one, std::string_view other) {
+    if (one == other) return true;
+    const auto rights = [](std::string_view text) {
+        auto told = read_principal(text);
+        if (!told) return std::string();
+        if (told->principal.key) {
+            auto key = std::make_shared<KeyIdentity>(*told->principal.key);
+            key->shown.clear();
+            told->principal.key = std::move(key);
+        }
+        return principal_text(told->principal, told->tenant);
+    };
+    const std::string before = rights(one);
+    return !before.empty() && before == rights(other);
+}
+
 std::string front_not_here() { return std::string(kFrontAnswerHeader) + ": not-here\r\n"; }
 
 bool TrustedFront::is_front(const io::Request& request) const {
@@ -160,9 +176,35 @@ core::Result<Principal> TrustedFront::principal_of(std::string_view text) const 
         key->tenant = tenant->second.holder;
         principal.key = std::move(key);
     }
+    principal.taken_back = mark_of(text);
     if (remembered_.size() >= kRemembered) remembered_.clear();
     if (holders_.size() >= kRemembered) holders_.clear();
     return remembered_.emplace(text, std::move(principal)).first->second;
+}
+
+// Those of nobody are swept when there are twice as many as after the last time.
+TrustedFront::Mark TrustedFront::mark_of(std::string_view text) const {
+    if (marks_.size() >= kRemembered + 2 * marks_swept_) {
+        std::erase_if(marks_, [](const auto& one) { return one.second.expired(); });
+        marks_swept_ = marks_.size();
+    }
+    std::weak_ptr<std::atomic<bool>>& known = marks_[std::string(text)];
+    Mark mark = known.lock();
+    if (mark) return mark;
+    mark = std::make_shared<std::atomic<bool>>(false);
+    known = mark;
+    return mark;
+}
+
+void TrustedFront::take_back(std::string_view text) const {
+    const std::lock_guard lock(mutex_);
+    const std::string name(text);
+    remembered_.erase(name);
+    const auto found = marks_.find(name);
+    if (found == marks_.end()) return;
+    // release: pairs with Principal::still_holds().
+    if (const Mark mark = found->second.lock()) mark->store(true, std::memory_order_release);
+    marks_.erase(found);
 }
 
 std::string TrustedFront::answer_lines(const io::Request& request, const Principal& principal,

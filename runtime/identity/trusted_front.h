@@ -1,9 +1,9 @@
 // What: who asks, told by the front of a cluster's node (runtime/node) to the process of a
 //       partition: the front has asked the partition where the keys are who a client is, and says
 //       so with every request. Nobody else reaches that process, and a token proves the front.
-// Threads: asked() and answer_lines() any; publish() one.
+// Threads: publish() one; all else any.
 // Lifetime: outlives the authenticator that asks it.
-// Limits: kRemembered principals are remembered by their texts.
+// Limits: kRemembered principals are remembered by their texts, and those that are in use.
 // Failure: kUnauthorized without the token; kUnavailable for a tenant that this partition does not
 //          know yet: the front makes it known, and asks again (unknown_tenant()).
 #pragma once
@@ -35,6 +35,8 @@ inline constexpr std::string_view kFrontOrderHeader = "Millrace-Order";  // api/
 // What partitions ask each other, by their nodes' fronts (runtime/crossing).
 inline constexpr std::string_view kCrossingFolder = "/cluster/";
 inline constexpr std::string_view kCrossingPath = ":path";  // no client sends such a header
+// DELETE, in the name of a principal that was told and is not so any more: what it has open ends.
+inline constexpr std::string_view kTakeBackPath = "/cluster/principal";
 
 // As a header's value, and back. Tenants go by their names: each partition has numbers of its own.
 std::string principal_text(const Principal& principal, std::string_view tenant);
@@ -43,6 +45,8 @@ struct ToldPrincipal {
     std::string tenant;
 };
 core::Result<ToldPrincipal> read_principal(std::string_view text);
+// The same tenant, key and rights; a key's text may be another one where both count for a while.
+bool gives_the_same(std::string_view one, std::string_view other);
 
 // The header line of an answer that says: nothing was done, this is not the place any more.
 std::string front_not_here();
@@ -76,6 +80,9 @@ public:
     std::string answer_lines(const io::Request& request, const Principal& principal,
                              const core::Status& allowed) const;
 
+    // Whoever was told to be asking by this text is not any more; told again, it is another one.
+    void take_back(std::string_view text) const;
+
     void publish(std::shared_ptr<const KnownTenants> tenants);
     std::string_view replicated() const { return replicated_; }
     // What would be written waits for the log; while that does not answer, who asks is told so
@@ -87,7 +94,9 @@ public:
 
 private:
     static constexpr std::size_t kRemembered = 4096;
+    using Mark = std::shared_ptr<std::atomic<bool>>;
     core::Result<Principal> principal_of(std::string_view text) const;
+    Mark mark_of(std::string_view text) const;
 
     const std::string token_;
     const bool keys_live_here_;
@@ -97,6 +106,9 @@ private:
     mutable std::mutex mutex_;
     std::shared_ptr<const KnownTenants> tenants_ = std::make_shared<const KnownTenants>();
     mutable std::unordered_map<std::string, Principal> remembered_;
+    // Of the principals that are in use, by their texts.
+    mutable std::unordered_map<std::string, std::weak_ptr<std::atomic<bool>>> marks_;
+    mutable std::size_t marks_swept_ = 0;  // how many were left then
     // What a key has spent stays with it, whatever version of it is told.
     mutable std::unordered_map<std::string, std::shared_ptr<KeyHolder>> holders_;
 };

@@ -37,6 +37,7 @@ Front::~Front() {
     for (auto& [id, passage] : passages_) passage->closed();
     for (auto& [shown, judging] : judgings_) client_->cancel(*judging);
     for (auto& [name, making] : makings_) client_->cancel(*making);
+    for (auto& one : takings_) client_->cancel(*one);
     for (auto& [id, asked] : metrics_) {
         for (auto& one : asked) client_->cancel(*one);
     }
@@ -169,6 +170,7 @@ std::size_t Front::do_work() {
     if (changed || now_ns - gathered_ns_ >= FrontLimits::kAgainNs) {
         gathered_ns_ = now_ns;
         key_.look();
+        look_at_open(now_ns);
         grpc_->look(now_ns);
         sockets_->look(now_ns);
     }

@@ -31,6 +31,7 @@
 #include "runtime/node/judged.h"
 #include "runtime/node/key_front.h"
 #include "runtime/node/node_settings.h"
+#include "runtime/node/open_watch.h"
 #include "runtime/node/passage.h"
 #include "runtime/node/routing.h"
 
@@ -106,8 +107,18 @@ private:
     // ---- who asks
     void judge(Passage& passage);
     void judged(Judging& judging) override;
+    Judging& new_judging(const std::string& shown);
+    void start_judging(Judging& judging, const HeaderList& shown, const std::string& query_key,
+                       std::string_view peer);
     void give_up_judgings(std::int64_t now_ns);
     void read_shown(Passage& passage, const io::Request& request) const;
+
+    // ---- who has something open (front_open.cc)
+    OpenMark watch(const CallerRef& caller, const std::string& principal) override;
+    void look_at_open(std::int64_t now_ns);
+    bool judge_again(const Caller& caller);
+    void take_back(const std::string& principal);
+    void cut_off(std::int64_t now_ns);
 
     // ---- a tenant that its partition has not heard of
     void make_tenant(Passage& passage) override;
@@ -183,6 +194,7 @@ private:
     std::shared_ptr<io::TlsContext> tls_;
     std::unique_ptr<io::HttpClient> client_;
     std::unique_ptr<Face> public_face_, private_face_;
+    OpenWatch open_;
     std::unique_ptr<io::HttpServer> public_, private_;
     std::unique_ptr<FrontGrpc> grpc_;
     std::unique_ptr<FrontSockets> sockets_;
@@ -194,6 +206,8 @@ private:
     Judged judged_;
     std::map<std::string, std::unique_ptr<Judging>> judgings_;  // by what is shown
     std::map<std::string, std::unique_ptr<TenantMaking>> makings_;
+    std::vector<std::unique_ptr<TakingBack>> takings_;
+    bool cutting_ = false;  // somebody has something open who should not
     std::unordered_map<std::uint64_t, std::unique_ptr<Passage>> passages_;
     // By who waits for them.
     std::map<std::uint64_t, std::vector<std::unique_ptr<MetricsAsking>>> metrics_;

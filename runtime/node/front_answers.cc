@@ -42,6 +42,8 @@ core::Error no_owner(std::size_t partition) {
 }
 
 void Front::stream_began(Passage& passage) {
+    if (passage.who && !passage.who->principal.empty())
+        passage.mark = open_.watch(caller_of(passage), passage.who->principal, passage.who->at_ns);
     if (passage.is_own()) return;
     streams_[stream_key(passage.stream(), passage.is_private)] = passage.id();
 }

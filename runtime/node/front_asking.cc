@@ -27,17 +27,25 @@ void Front::judge(Passage& passage) {
         under_way->second->waiting.push_back(passage.id());
         return;
     }
-    auto made = std::make_unique<Judging>(*this, passage.shown, deps_.clock->monotonic_ns());
-    Judging& judging = *made;
+    Judging& judging = new_judging(passage.shown);
     judging.waiting.push_back(passage.id());
-    judgings_.emplace(passage.shown, std::move(made));
+    start_judging(judging, credentials_of(passage.headers), passage.query_key, passage.peer);
+}
+
+Judging& Front::new_judging(const std::string& shown) {
+    auto made = std::make_unique<Judging>(*this, shown, deps_.clock->monotonic_ns());
+    return *judgings_.emplace(shown, std::move(made)).first->second;
+}
+
+void Front::start_judging(Judging& judging, const HeaderList& shown, const std::string& query_key,
+                          std::string_view peer) {
     const Target& target = routing_->targets.front();
     if (target.where == Target::Where::kNowhere) return judged(judging);
-    HeaderList headers = credentials_of(passage.headers);
-    if (!passage.query_key.empty()) headers.emplace_back("X-API-Key", passage.query_key);
+    HeaderList headers = shown;
+    if (!query_key.empty()) headers.emplace_back("X-API-Key", query_key);
     const std::array<std::pair<std::string_view, std::string_view>, 3> own = {
         {{identity::kFrontTokenHeader, settings_.token},
-         {identity::kFrontPeerHeader, passage.peer},
+         {identity::kFrontPeerHeader, peer},
          {kPartitionHeader, "0"}}};
     const std::string head = forward_head(
         {.method = io::Method::kGet, .target = "/v2/me", .headers = &headers, .own = own});
@@ -64,11 +72,14 @@ void Front::judged(Judging& judging) {
     judgings_.erase(found);
     const bool said = judging.status != 0 && judging.status != 503 && !judging.not_here;
     JudgementRef who;
-    if (said)
+    if (said) {
         who = judged_.put(judging.shown, Judged::of_answer(judging.status, judging.principal,
                                                            std::move(judging.body), now_ns));
-    else
+        open_.judged(judging.shown, *who,
+                     [this](const std::string& principal) { take_back(principal); });
+    } else {
         who = judged_.stale(judging.shown, now_ns);
+    }
     for (const std::uint64_t id : judging.waiting) {
         const auto waits = passages_.find(id);
         if (waits == passages_.end()) continue;

@@ -13,6 +13,7 @@
 #include "runtime/node/forward_head.h"
 #include "runtime/node/passage_answer.h"
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -42,9 +43,14 @@ struct OwnRequest {
     bool only_who = false;  // the answer is who calls, as the trusted header says it
 };
 
+// True: whoever has it is not who it was (open_watch.h).
+using OpenMark = std::shared_ptr<const std::atomic<bool>>;
+
 class FrontCalls {
 public:
     virtual ~FrontCalls() = default;
+    // Of whoever has something open; `principal` as the trusted header says it.
+    virtual OpenMark watch(const CallerRef& caller, const std::string& principal) = 0;
     // Its number. Nothing of the answer is called before this returns.
     virtual std::uint64_t ask(OwnRequest&& request, std::unique_ptr<OwnAnswer> answer) = 0;
     // Nothing of its answer is called any more.

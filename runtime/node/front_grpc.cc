@@ -85,10 +85,9 @@ void FrontGrpc::identified(io::RequestToken token, int status, std::string_view 
         return;
     }
     auto told = identity::read_principal(body);
-    if (told)
-        connections_.identified(token, std::move(told->principal));
-    else
-        connections_.identified(token, core::fail(std::move(told.error())));
+    if (!told) return connections_.identified(token, core::fail(std::move(told.error())));
+    told->principal.taken_back = calls_.watch(call->caller, std::string(body));
+    connections_.identified(token, std::move(told->principal));
 }
 
 void FrontGrpc::call_closed(io::RequestToken token) {

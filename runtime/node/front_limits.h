@@ -19,6 +19,9 @@ struct FrontLimits {
     static constexpr std::int64_t kFollowNs = 4'000'000'000;
     static constexpr std::int64_t kGatherNs = 30'000'000'000;
     static constexpr std::int64_t kJudgeNs = 1'000'000'000;
+    static constexpr std::int64_t kTakeBackNs = 1'000'000'000;
+    static constexpr std::int64_t kCutNs = 3'000'000'000;  // time for owners' last words
+    static constexpr std::size_t kTakingsMax = 4096;       // beyond them it is cut without words
     static constexpr std::int64_t kFiguresHoldNs = 500'000'000;  // they go without whom nobody owns
     static constexpr std::int64_t kPulseNs = 1'000'000'000;
     static constexpr std::size_t kPulsesMax = 256;  // streams of figures

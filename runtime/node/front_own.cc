@@ -80,6 +80,8 @@ void Front::answer_by_sockets(Passage& passage) {
     asked.caller = caller_of(passage);
     if (auto told = identity::read_principal(passage.who->principal))
         asked.principal = std::move(told->principal);
+    asked.principal.taken_back =
+        open_.watch(asked.caller, passage.who->principal, passage.who->at_ns);
     const bool is_graphql = passage.path == kGraphqlPath;
     finish(passage);
     if (is_graphql) return sockets_->open_graphql(std::move(asked));

@@ -154,6 +154,7 @@ void Front::give_up_events(std::int64_t now_ns) {
 void Front::passed(Passage& passage) {
     if (passage.route.to == Belongs::kKeys && !is_repeatable(passage.method)) {
         judged_.clear();
+        open_.hurry();
         if (!routing_->by_key && !passage.route.tenant.empty())
             changed_tenants_.emplace(passage.route.tenant);
     }

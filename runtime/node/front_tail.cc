@@ -188,13 +188,8 @@ void FrontTail::take_message(Stream& stream, const SseReader::Message& message) 
     if (message.event == "error") {
         core::JsonDom dom;
         auto root = dom.parse(message.data);
-        core::Error error = root ? read_told_error(*root) : core::Error();
-        stream.over = true;
-        if (stream.request.voice)
-            stream.request.voice->fail(out, error, stream.place);
-        else
-            append_stream_message(out, stream.request, "error", {}, message.data);
-        return;
+        const core::Error error = root ? read_told_error(*root) : core::Error();
+        return append_failure(stream, error, message.data);
     }
     if (message.data.empty() || message.event == "place") {
         if (deps_.calls->clock().monotonic_ns() - stream.written_ns < kKeepAliveNs) return;
@@ -228,17 +223,24 @@ void FrontTail::come_again(Stream& stream, const core::Error& why) {
     stream.again_ns = now_ns + kAgainNs;
 }
 
-void FrontTail::fail(Stream& stream, const core::Error& error) {
+// A WebSocket ends as a server ends it: with why, and a Close frame.
+void FrontTail::append_failure(Stream& stream, const core::Error& error, std::string_view data) {
     stream.over = true;
-    if (stream.request.voice) {
-        stream.request.voice->fail(stream.unsent, error, stream.place);
-    } else {
-        std::string data;
-        core::JsonWriter json(data);
-        json.begin_object().field("code", core::error_code_text(error.code));
-        json.field("message", error.message).field("position", stream.place).end_object();
-        append_stream_message(stream.unsent, stream.request, "error", {}, data);
-    }
+    if (stream.request.voice) return stream.request.voice->fail(stream.unsent, error, stream.place);
+    append_stream_message(stream.unsent, stream.request, "error", {}, data);
+    if (stream.request.accept.empty()) return;
+    const bool right =
+        error.code == core::ErrorCode::kUnauthorized || error.code == core::ErrorCode::kForbidden;
+    stream.unsent +=
+        io::ws_close_frame(right ? io::WsClose::kPolicy : io::WsClose::kInternal, error.message);
+}
+
+void FrontTail::fail(Stream& stream, const core::Error& error) {
+    std::string data;
+    core::JsonWriter json(data);
+    json.begin_object().field("code", core::error_code_text(error.code));
+    json.field("message", error.message).field("position", stream.place).end_object();
+    append_failure(stream, error, data);
     flush(stream);
 }
 

@@ -76,6 +76,7 @@ private:
     io::WriteOutcome take(std::uint64_t number, std::string_view bytes);
     void take_message(Stream& stream, const SseReader::Message& message);
     void cut(std::uint64_t number);
+    void append_failure(Stream& stream, const core::Error& error, std::string_view data);
     void fail(Stream& stream, const core::Error& error);
     void come_again(Stream& stream, const core::Error& why);
     // The stream may be gone behind it.

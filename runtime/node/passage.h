@@ -10,6 +10,7 @@
 #include "io/http_client.h"
 #include "io/http_server.h"
 #include "runtime/node/forward_head.h"
+#include "runtime/node/front_calls.h"
 #include "runtime/node/front_routes.h"
 #include "runtime/node/judged.h"
 #include "runtime/node/passage_answer.h"
@@ -107,6 +108,8 @@ public:
     // What has become of it.
     FrontRoute route;
     JudgementRef who;
+    OpenMark mark;            // of a stream
+    std::int64_t cut_ns = 0;  // when it is cut off, whatever its owner says
     std::size_t partition = 0;
     std::int64_t deadline_ns = 0;
     std::int64_t sent_ns = 0;
@@ -164,6 +167,18 @@ public:
 
 private:
     PassageHost& host_;
+};
+
+// DELETE /cluster/principal: whoever answers ends what that one has open.
+class TakingBack final : public io::HttpExchange {
+public:
+    explicit TakingBack(std::int64_t now_ns) : begun_ns(now_ns) {}
+    void answer_head(const io::AnswerHead& /*head*/) override {}
+    void answer_bytes(std::string_view /*bytes*/) override {}
+    void answer_end() override {}
+    void failed(Failure /*how*/, std::string_view /*why*/) override {}
+
+    const std::int64_t begun_ns;
 };
 
 // A tenant's document from where the keys are, made again in the partition where its things live.

@@ -1,6 +1,9 @@
 #include "runtime/node/stream_merge.h"
 
+#include "core/json_dom.h"
+#include "core/json_writer.h"
 #include "runtime/identity/trusted_front.h"
+#include "runtime/node/told_error.h"
 
 #include <algorithm>
 #include <utility>
@@ -127,6 +130,7 @@ void StreamMerge::take(StreamPart& part, const SseReader::Message& message) {
 void StreamMerge::tell(std::size_t partition, const SseReader::Message& message) {
     if (over_) return;
     if (!message.id.empty()) at_[partition] = message.id;
+    if (message.event == "error") return tell_end(message.data);
     std::string text;
     // Without data: a client only remembers it.
     if (message.event == "place") return host_.write("id: " + write_merged_cursor(at_) + "\n\n");
@@ -134,6 +138,21 @@ void StreamMerge::tell(std::size_t partition, const SseReader::Message& message)
     if (!message.id.empty()) text += "id: " + write_merged_cursor(at_) + "\n";
     text.append("data: ").append(message.data).append("\n\n");
     host_.write(text);
+}
+
+// Of one partition; where it goes on is the place of all.
+void StreamMerge::tell_end(std::string_view why) {
+    core::JsonDom dom;
+    const auto root = dom.parse(why);
+    const core::Error error = root ? read_told_error(*root) : core::Error();
+    std::string text = "event: error\ndata: ";
+    core::JsonWriter json(text);
+    json.begin_object().field("code", core::error_code_text(error.code));
+    json.field("message", error.message).field("position", write_merged_cursor(at_)).end_object();
+    host_.write(text + "\n\n");
+    if (over_) return;
+    cancel();
+    host_.end();
 }
 
 void StreamMerge::stop(StreamPart& part) {

@@ -87,6 +87,7 @@ private:
     };
     void take(StreamPart& part, const SseReader::Message& message);
     void tell(std::size_t partition, const SseReader::Message& message);
+    void tell_end(std::string_view why);
     void stop(StreamPart& part);
 
     Host host_;

@@ -3,6 +3,7 @@ cut: what is published anywhere is there once and acknowledged when it is, a str
 die, a reader that sleeps holds nobody up, and what is wrong is said as a single server says it.
 Method: the clients of grpc_test, web_socket_test and graphql_test at the nodes of a cluster, cut in both ways."""
 import collections
+import http.client
 import json
 import socket
 import threading
@@ -316,6 +317,63 @@ class Faces:
         one = listed["deadLetters"]["items"][0]["id"]
         self.assertEqual(self.data("c", "query($i:ID!){deadLetter(id:$i){subscriptionId}}", i=one)["deadLetter"],
                          {"subscriptionId": "fail"})
+
+    # ---- keys
+
+    def make_key(self, name, **members):
+        return self.cluster["a"].ok("POST", "/v2/keys", {"name": name, "tenantId": "acme", **members}, key=self.admin)
+
+    def test_91_what_is_open_ends_with_its_key(self):
+        made = self.make_key("short", role="viewer")
+        field = {"headers": {"Authorization": "Bearer " + made["key"]}}
+        plain = http.client.HTTPConnection(self.cluster["a"].http, timeout=30)
+        self.addCleanup(plain.close)
+        plain.request("GET", "/v2/events/stream?pattern=short.*&from=beginning", **field)
+        stream = plain.getresponse()
+        socket_ = self.socket("b", "?pattern=short.*&from=beginning", key=made["key"])
+        calls = self.call("c", SUBSCRIBE, [ask("short.*", after="beginning")], key=made["key"]).begun()
+        graph = self.socket("a", "", key=made["key"], cls=Socket)
+        graph.follow("1", FOLLOW, p="short.it", a="beginning")
+        over_http = Events(place(self.cluster["b"]), FOLLOW, p="short.it", a="beginning", **field)
+        self.addCleanup(over_http.close)
+        stays = self.follow("b", "short.*", after="beginning")
+        self.publish("c", ["short-1"], "short.it")
+        self.assertEqual(socket_.message()["event"]["eventId"], "short-1")
+        self.assertEqual(graph.data()["events"]["payload"], {"n": "short-1"})
+        self.assertEqual(over_http.next()[2]["data"]["events"]["payload"], {"n": "short-1"})
+        seen = []
+        self.take(calls, 1, seen)
+        self.take(stays, 1, seen)
+        self.cluster["c"].ok("DELETE", "/v2/keys/" + made["id"], key=self.admin)
+        # Each in its words, and by itself.
+        told_by = [line.decode().strip() for line in stream]
+        self.assertIn("event: error", told_by)
+        self.assertIn("UNAUTHORIZED", told_by[told_by.index("event: error") + 1])
+        self.assertEqual(socket_.message()["error"]["code"], "UNAUTHORIZED")
+        self.assertEqual(socket_.close_code(), 1008)
+        self.assertEqual(calls.status()[0], UNAUTHENTICATED)
+        ended = graph.message()
+        self.assertEqual((ended["type"], ended["payload"][0]["extensions"]["code"]), ("error", "UNAUTHORIZED"))
+        graph.follow("2", FOLLOW, p="short.it")
+        self.assertEqual(graph.close_code(), 4403)
+        while (last := over_http.next()) is not None:
+            self.assertNotIn("short-2", json.dumps(last))
+        self.publish("c", ["short-2"], "short.it")
+        self.take(stays, 1, seen)
+        self.assertEqual(seen, ["short-1", "short-1", "short-2"])
+
+    def test_92_a_key_that_gives_less_ends_what_it_gave_more_for(self):
+        made = self.make_key("narrow", role="viewer")
+        before = self.socket("a", "?pattern=narrow.*", key=made["key"])
+        self.assertEqual(before.status, 101)
+        self.cluster["b"].ok("PATCH", "/v2/keys/" + made["id"], {"patterns": ["narrow.some"]}, key=self.admin)
+        self.assertEqual(before.message()["error"]["code"], "UNAUTHORIZED")
+        self.assertEqual(before.close_code(), 1008)
+        after = self.socket("a", "?pattern=narrow.*&from=beginning", key=made["key"])
+        self.publish("c", ["narrow-1"], "narrow.some")
+        self.assertEqual(after.message()["event"]["eventId"], "narrow-1")
+        self.cluster["a"].ok("DELETE", "/v2/keys/" + made["id"], key=self.admin)
+        self.assertEqual(after.close_code(), 1008)
 
     # ---- what breaks
 

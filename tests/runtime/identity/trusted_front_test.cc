@@ -76,6 +76,50 @@ TEST_F(TrustedFrontTest, WhoTheFrontNamesIsAsking) {
     EXPECT_EQ(again->key->holder, who->key->holder);
 }
 
+// Of two versions of a key one may be taken back, and be told again later.
+TEST_F(TrustedFrontTest, WhoIsTakenBackHoldsNoMore) {
+    const auto told = [&](std::string_view tenant) {
+        return *ask(elsewhere,
+                    {{kFrontTokenHeader, kToken}, {kFrontPrincipalHeader, text_of(tenant)}});
+    };
+    const Principal first = told("acme");
+    // What is remembered of texts is made anew; whoever is in use stays who it is.
+    elsewhere.publish(std::make_shared<TrustedFront::KnownTenants>(TrustedFront::KnownTenants{
+        {"default", {core::TenantId{0}, std::make_shared<TenantHolder>()}},
+        {"acme", {core::TenantId{7}, std::make_shared<TenantHolder>()}}}));
+    const Principal second = told("acme"), other = told("default");
+    elsewhere.take_back(text_of("nobody"));
+    EXPECT_TRUE(first.still_holds(1));
+    elsewhere.take_back(text_of("acme"));
+    for (const Principal* one : {&first, &second}) {
+        const auto holds = one->still_holds(1);
+        ASSERT_FALSE(holds);
+        EXPECT_EQ(holds.error().code, core::ErrorCode::kUnauthorized);
+    }
+    EXPECT_TRUE(other.still_holds(1));
+    EXPECT_TRUE(told("acme").still_holds(1));
+}
+
+TEST_F(TrustedFrontTest, OnlyAnotherTextOfAKeyMakesNobodyElse) {
+    const auto text = [](std::string_view shown, Scope scope, std::int64_t until) {
+        Principal principal;
+        principal.scopes.add(scope);
+        auto key = std::make_shared<KeyIdentity>();
+        key->id = "key_1";
+        key->shown = shown;
+        key->expires_at_us = until;
+        principal.key = std::move(key);
+        return principal_text(principal, "acme");
+    };
+    const std::string one = text("mr_a", Scope::kEventsRead, 0);
+    EXPECT_TRUE(gives_the_same(one, one));
+    EXPECT_TRUE(gives_the_same(one, text("mr_b", Scope::kEventsRead, 0)));
+    EXPECT_FALSE(gives_the_same(one, text("mr_a", Scope::kEventsWrite, 0)));
+    EXPECT_FALSE(gives_the_same(one, text("mr_a", Scope::kEventsRead, 5)));
+    EXPECT_FALSE(gives_the_same(one, ""));
+    EXPECT_FALSE(gives_the_same("a", "b"));
+}
+
 TEST_F(TrustedFrontTest, WhereNoKeysLiveNobodyHasRightsByShowingNone) {
     const auto who =
         ask(elsewhere, {{kFrontTokenHeader, kToken}, {kFrontPeerHeader, "127.0.0.1:5"}});

@@ -39,6 +39,7 @@ public:
     std::vector<Seen> seen;
     std::function<bool(const Seen&, const io::Request&)> answer;
     bool keyed = true;
+    bool revoked = false;
 
     void on_request(io::Request& request) override {
         const auto header = [&](std::string_view name) {
@@ -74,7 +75,7 @@ public:
 
 private:
     void tell_who(const io::Request& request) {
-        if (keyed && request.header("Authorization") != "Bearer acme") {
+        if (keyed && (revoked || request.header("Authorization") != "Bearer acme")) {
             server->respond_error(request.token,
                                   core::Error(core::ErrorCode::kUnauthorized, "a key is needed"));
             return;

@@ -331,6 +331,30 @@ TEST_F(FrontKeyTest, StreamsAreOneWithThePlacesOfAll) {
     EXPECT_EQ(bad.status, 400);
 }
 
+// Told once, with the place of all; the others have nothing to add.
+TEST_F(FrontKeyTest, WhatEndsOnePartitionsStreamEndsAll) {
+    std::vector<io::StreamToken> streams(kPartitions);
+    partitions.answer = [&](const Seen& one, const io::Request& request) {
+        const auto stream = server->start_stream(
+            request.token, {.status = 200, .content_type = "text/event-stream"});
+        streams[one.partition] = *stream;
+        server->stream_write(
+            *stream, "event: place\nid: 0-" + std::to_string(one.partition) + "\ndata: {}\n\n");
+        return true;
+    };
+    Answer& answer = ask("GET /v2/events/stream");
+    ASSERT_TRUE(until([&] { return answer.body == "id: m0-0!0-1!0-2!0-3\n\n"; }));
+    for (const std::size_t p : {1u, 2u}) {
+        server->stream_write(streams[p],
+                             "event: error\ndata: {\"code\":\"UNAUTHORIZED\",\"message\":\"why\","
+                             "\"position\":\"0-7\"}\n\n");
+    }
+    ASSERT_TRUE(until([&] { return answer.over; }));
+    EXPECT_EQ(answer.body,
+              "id: m0-0!0-1!0-2!0-3\n\nevent: error\ndata: {\"code\":\"UNAUTHORIZED\","
+              "\"message\":\"why\",\"position\":\"m0-0!0-1!0-2!0-3\"}\n\n");
+}
+
 TEST_F(FrontKeyTest, APartitionsProcessIsPassedOnByItsNode) {
     const std::string own = std::string("Millrace-Cluster-Token: ") + kToken +
                             "\r\nMillrace-Relay: 1\r\nMillrace-Partition: 2\r\n";

@@ -4,6 +4,7 @@
 
 #include "core/clock.h"
 #include "io/sized_pools.h"
+#include "io/web_socket.h"
 #include "runtime/node/front_queries.h"
 
 #include <gtest/gtest.h>
@@ -18,6 +19,9 @@ namespace {
 // Remembers what is asked; the test answers.
 class Calls final : public FrontCalls {
 public:
+    OpenMark watch(const CallerRef&, const std::string&) override {
+        return std::make_shared<std::atomic<bool>>(false);
+    }
     std::uint64_t ask(OwnRequest&& request, std::unique_ptr<OwnAnswer> answer) override {
         targets.push_back(request.target);
         answers.push_back(std::move(answer));
@@ -146,6 +150,26 @@ TEST_F(FrontTailTest, AnErrorIsTheEnd) {
               io::WriteOutcome::kClosed);
     EXPECT_EQ(out_, "event: error\ndata: {\"code\":\"FORBIDDEN\"}\n\n");
     EXPECT_EQ(ended_, 1);
+}
+
+// As on a server: in words, and by the code of the Close frame.
+TEST_F(FrontTailTest, AWebSocketIsClosedWithWhyItEnds) {
+    for (const auto& [code, close] :
+         {std::pair{"UNAUTHORIZED", io::WsClose::kPolicy}, {"INTERNAL", io::WsClose::kInternal}}) {
+        out_.clear();
+        StreamRequest request;
+        request.accept = "x";
+        tail_.open(std::move(request));
+        OwnAnswer& answer = *calls_.answers.back();
+        ASSERT_TRUE(answer.begins());
+        const std::string data =
+            R"({"code":")" + std::string(code) + R"(","message":"why","position":"m1"})";
+        EXPECT_EQ(answer.bytes("event: error\ndata: " + data + "\n\n"), io::WriteOutcome::kClosed);
+        std::string want;
+        io::append_ws_frame(want, io::WsOpcode::kText, "{\"error\":" + data + "}");
+        EXPECT_EQ(out_, want + io::ws_close_frame(close, "why"));
+    }
+    EXPECT_EQ(ended_, 2);
 }
 
 TEST_F(FrontTailTest, AClientThatIsGoneIsAskedForNoMore) {

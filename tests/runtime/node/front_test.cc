@@ -98,6 +98,35 @@ TEST_F(FrontTest, APartitionIsNamedByWhoMayLookAtIt) {
     EXPECT_EQ(none.status, 400);
 }
 
+// Whoever owns is told, and ends it in its own words; what it leaves open is cut off.
+TEST_F(FrontTest, WhatIsOpenEndsWithItsKey) {
+    partitions.answer = [&](const Seen& one, const io::Request& request) {
+        if (one.target != "/v2/events/stream") return false;
+        const auto stream = server->start_stream(
+            request.token, {.status = 200, .content_type = "text/event-stream"});
+        server->stream_write(*stream, "data: 1\n\n");
+        return true;
+    };
+    Answer& open = ask("GET /v2/events/stream");
+    ASSERT_TRUE(until([&] { return open.body == "data: 1\n\n"; }));
+    const std::string principal = last().principal;
+    const std::size_t asked = partitions.asked_who;
+    ASSERT_TRUE(until([&] { return partitions.asked_who > asked; }));
+    EXPECT_EQ(partitions.count("/cluster/principal"), 0u);
+    partitions.revoked = true;
+    ASSERT_TRUE(until([&] { return partitions.count("/cluster/principal") == kPartitions; }));
+    EXPECT_EQ(last().method, "DELETE");
+    EXPECT_EQ(last().principal, principal);
+    EXPECT_EQ(last().token, kToken);
+    EXPECT_FALSE(open.over);
+    ASSERT_TRUE(until([&] { return open.over; }));
+    // No client says such a thing.
+    Answer& forged = ask("DELETE /cluster/principal");
+    ASSERT_TRUE(until([&] { return forged.over; }));
+    EXPECT_NE(forged.status, 200);
+    EXPECT_EQ(partitions.count("/cluster/principal"), kPartitions);
+}
+
 TEST_F(FrontTest, WithoutAnOwnerARequestWaitsForOne) {
     Answer& first = ask("GET /v2/events");
     ASSERT_TRUE(until([&] { return first.over; }));
