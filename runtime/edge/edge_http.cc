@@ -7,6 +7,7 @@
 #include "runtime/edge/edge_console.h"
 #include "runtime/edge/edge_older_events.h"
 #include "runtime/edge/edge_trace.h"
+#include "runtime/edge/followed_stream.h"
 #include "runtime/edge/ingest_reply.h"
 #include "runtime/edge/request_text.h"
 #include "runtime/identity/credentials.h"
@@ -87,7 +88,10 @@ void EdgeHttp::pass_gate(const io::Request& request) {
     const api::Route* route = found ? &api::route_table()[gate_.match.route] : nullptr;
     const identity::Scope unknown =
         is_preflight(request) ? identity::Scope::kPublic : identity::Scope::kApiRead;
-    const identity::Scope scope = route ? route->scope : unknown;
+    const identity::TrustedFront* front = identity_.authenticator().front();
+    identity::Scope scope = route ? route->scope : unknown;
+    if (route && route->id == api::RouteId::kStreamEvents)
+        scope = scope_of(followed_stream(request, front));
     gate_.page_refused = {};
     auto principal = identity_.of(request, route, gate_.page_refused);
     if (principal) {
@@ -102,7 +106,6 @@ void EdgeHttp::pass_gate(const io::Request& request) {
             gate_.allowed = core::fail(std::move(principal.error()));
     }
     if (route && gate_.allowed) gate_.allowed = hold_edge(request, *route);
-    const identity::TrustedFront* front = identity_.authenticator().front();
     if (front && gate_.allowed)
         gate_.allowed = front->takes(request.method, host_.clock().monotonic_ns());
     if (!gate_.allowed) note_refusal(request, gate_.allowed.error());

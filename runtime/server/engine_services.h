@@ -74,6 +74,7 @@ public:
         BehindOrders* behind_orders = nullptr;
         const DueClock* due = nullptr;
         KeyDirectory* keys = nullptr;
+        const identity::TrustedFront* front = nullptr;  // of a node, where there is one
         identity::SecurityEvents* security = nullptr;
         DeliveryTester* tester = nullptr;
         const api::ToldSettings* settings = nullptr;

@@ -9,27 +9,12 @@
 #include "runtime/api/query_check.h"
 #include "runtime/delivery/delivery_tracker.h"
 #include "runtime/edge/edge_sockets.h"
+#include "runtime/edge/followed_stream.h"
 #include "runtime/server/engine_services.h"
 
 #include <utility>
 
 namespace millrace::runtime {
-namespace {
-
-// A front follows letters and executions for clients of GraphQL; whoever else says so may as well,
-// with the scope of their lists.
-core::Status read_kind(const io::Request& request, StreamRequest& stream) {
-    const std::string_view kind = request.header(api::kStreamKindHeader);
-    if (kind == api::kLettersStream) {
-        stream.kind = StreamKind::kDeadLetters;
-        return stream.principal.require(identity::Scope::kDeadLettersRead);
-    }
-    if (kind != api::kExecutionsStream) return {};
-    stream.kind = StreamKind::kExecutions;
-    return stream.principal.require(identity::Scope::kExecutionsRead);
-}
-
-}  // namespace
 
 void EngineServices::open_stream(core::ShardId shard, const io::Request& request,
                                  api::RouteId route, const identity::Principal& principal,
@@ -48,10 +33,8 @@ void EngineServices::open_stream(core::ShardId shard, const io::Request& request
     stream->from = api::query_value(request.query, "from").value_or("");
     stream->last_event_id = request.header("Last-Event-ID");
     stream->places = !request.header(api::kPlacesHeader).empty();
-    if (auto may = read_kind(request, *stream); !may) {
-        shards_[shard.value]->http().respond_error(request.token, may.error());
-        return;
-    }
+    // The gate has held its scope against whoever asks.
+    if (route == api::RouteId::kStreamEvents) stream->kind = followed_stream(request, deps_.front);
     streams_open_.store(true, std::memory_order_relaxed);
     if (!deps_.conductor->post([this, stream] { tail_->open(std::move(*stream)); }))
         shards_[shard.value]->http().respond_error(request.token, too_many_wait());

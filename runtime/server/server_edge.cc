@@ -76,6 +76,7 @@ core::Status ServerParts::build_edge() {
     sources.use_default_holder(keys->holder_of(core::TenantId{}));
     key_ring.set_local_tenant(keys->holder_of(core::TenantId{}));
     deps.keys = keys.get();
+    deps.front = front.get();
     deps.security = &security;
     if (!config.tls.cert.empty()) sessions.use(identity::CookieForm::kSecure);
     deps.sessions = &sessions;

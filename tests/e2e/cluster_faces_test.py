@@ -375,6 +375,38 @@ class Faces:
         self.cluster["a"].ok("DELETE", "/v2/keys/" + made["id"], key=self.admin)
         self.assertEqual(after.close_code(), 1008)
 
+    def test_93_a_stream_takes_the_scope_of_what_it_follows(self):
+        kinds = {"deadLetters": "{deadLetters(after:\"beginning\"){subscriptionId}}",
+                 "executions": "{executions(after:\"beginning\"){subscriptionId}}",
+                 "events": "{events(after:\"beginning\"){payload}}"}
+        for scope, kind in (("dlq:read", "deadLetters"), ("executions:read", "executions"), ("events:read", "events")):
+            key = self.make_key(kind, scopes=["api:read", scope])["key"]
+            client = self.socket("b", "", key=key, cls=Socket)
+            for name, fields in kinds.items():
+                client.follow(name, "subscription" + fields)
+            refused, told_of = {}, set()
+            while len(refused) < 2 or not told_of:
+                message = client.message()
+                if message["type"] == "error":
+                    refused[message["id"]] = message["payload"][0]["extensions"]["code"]
+                else:
+                    self.assertEqual(message["type"], "next", message)
+                    told_of.add(message["id"])
+            self.assertEqual(told_of, {kind})
+            self.assertEqual(refused, {name: "FORBIDDEN" for name in kinds if name != kind})
+            # What a client says of a stream itself counts for nothing.
+            for forged in ("deadLetters", "executions"):
+                for name in "abc":
+                    status = self.stream_status(name, key, {"Millrace-Stream": forged,
+                                                            "Millrace-Cluster-Token": "x" * 32})
+                    self.assertEqual(status, 200 if kind == "events" else 403, (kind, forged))
+
+    def stream_status(self, name, key, headers):
+        connection = http.client.HTTPConnection(self.cluster[name].http, timeout=30)
+        self.addCleanup(connection.close)
+        connection.request("GET", "/v2/events/stream", headers={"Authorization": "Bearer " + key, **headers})
+        return connection.getresponse().status
+
     # ---- what breaks
 
     def test_99_streams_go_on_when_a_node_dies(self):

@@ -376,6 +376,14 @@ class Rights(unittest.TestCase):
         server.send_event("seen.one", {"n": 2})
         self.assertEqual(viewer.data()["events"]["payload"], {"n": 2})
         self.assertEqual(len(ask("viewer", '{events(pattern:"*.one"){items{pattern}}}')["data"]["events"]["items"]), 1)
+        # What a stream follows is a front's to say, and here is none.
+        for scope, status in (("dlq:read", 403), ("executions:read", 403), ("events:read", 200)):
+            key = server.post("/v2/keys", {"name": scope, "scopes": ["api:read", scope]}).json()["key"]
+            for kind in ("deadLetters", "executions"):
+                connection = http.client.HTTPConnection(server.host, server.port, timeout=30)
+                self.addCleanup(connection.close)
+                connection.request("GET", "/v2/events/stream", headers={"X-API-Key": key, "Millrace-Stream": kind})
+                self.assertEqual(connection.getresponse().status, status, (scope, kind))
         # A key that is no more sees no more.
         self.assertEqual(server.request("DELETE", "/v2/keys/" + keys["viewer"]["id"]).status, 200)
         server.send_event("seen.two", {"n": 3})
