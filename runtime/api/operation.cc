@@ -82,6 +82,8 @@ Answer stats(Call& call) {
     json.key("events").begin_object().field("kept", store.events);
     json.field("received", metrics.sum(core::Metric::kEventsReceived));
     json.field("processed", metrics.sum(core::Metric::kEventsProcessed));
+    for (const std::string_view status : {"completed", "failed", "unmatched"})
+        json.field(status, metrics.sum_where(core::Metric::kEventsProcessed, 1, status));
     json.field("duplicate", metrics.sum(core::Metric::kEventsDuplicate));
     json.field("dropped", metrics.sum(core::Metric::kEventsDropped)).end_object();
     json.key("deliveries").begin_object().field("attempts", metrics.sum(core::Metric::kAttempts));

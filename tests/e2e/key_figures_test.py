@@ -245,7 +245,6 @@ class KeyFiguresTest(unittest.TestCase):
         self.assertEqual(up["causes"][-1]["event"]["eventId"], "root")
         self.assertEqual(up["causes"][0]["event"]["eventId"], last["causedBy"])
         self.assertEqual(self.cluster["a"].request("GET", "/v2/events/nobody/trace").status, 404)
-
         # What went to another partition is in the figures of the one that it came from.
         where = {one["event"]["eventId"]: one["partition"] for one in trace["caused"]} | {
             "root": trace["partition"]}
@@ -267,6 +266,7 @@ class KeyFiguresTest(unittest.TestCase):
                     if all(has[label] == value for label, value in labels.items()):
                         found[int(has["partition"]), int(has["to"])] += float(line.split()[-1])
         return found
+
     def test_8_the_console_and_the_command_line(self):
         for node in "ab":
             for path in CONSOLE:
@@ -276,6 +276,21 @@ class KeyFiguresTest(unittest.TestCase):
                       ["kv", "list"], ["retry", "list"], ["execution", "list"], ["tenant", "usage", "default"]):
             done = self.cluster["b"].cli(*words)
             self.assertEqual(done.returncode, 0, (words, done.stdout, done.stderr))
+
+    def test_81_the_command_line_counts_what_all_partitions_have(self):
+        self.send("a", batch("told", 120, "told.it"))
+        for node in "abc":
+            def same():
+                whole = self.get("/v2/stats", node)
+                told = json.loads(self.cluster[node].cli("stats", "--output", "json").stdout)
+                counts = whole["events"]
+                want = {name: counts[name] for name in ("received", "completed", "failed", "unmatched", "dropped")}
+                return told["missing"] == [] and {name: told[name] for name in want} == want and told
+            told = harness.wait_until("the command line to tell what the API tells", same, 30)
+            self.assertGreaterEqual(told["received"], 120)
+            self.assertGreaterEqual(told["unmatched"], 120)
+            shown = self.cluster[node].cli("stats").stdout
+            self.assertNotIn("partitions", shown)
 
     def test_9_without_an_owner(self):
         for name in "bc":
@@ -292,6 +307,9 @@ class KeyFiguresTest(unittest.TestCase):
         if 0 not in gone:
             told = harness.wait_until("figures without them", missing, 60)
             self.assertLessEqual(set(gone) & set(told["missing"]), set(gone))
+            harness.wait_until("the command line to say whose are missing", lambda: set(json.loads(
+                self.cluster["a"].cli("stats", "--output", "json").stdout)["missing"]) >= set(gone), 60)
+            self.assertIn("did not answer", self.cluster["a"].cli("stats").stdout)
             refused = self.cluster["a"].request("GET", "/v2/kv")
             self.assertEqual((refused.status, refused.json()["error"]["code"]), (503, "UNAVAILABLE"), refused)
             self.assertIn("partition ", refused.json()["error"]["message"])

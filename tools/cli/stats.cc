@@ -1,4 +1,5 @@
-// `stats`: what the server has received, processed and still holds, from /metrics and /readyz.
+// `stats`: what the server has received, processed and still holds, from /metrics and /readyz. Where
+// partitions hold parts of every tenant's events it is what all of them have, from /v2/stats.
 #include "tools/cli/cli.h"
 #include "tools/cli/json.h"
 #include "tools/cli/metrics.h"
@@ -26,11 +27,12 @@ std::string number_text(double value) {
 }
 
 using Samples = std::vector<MetricSample>;
+using Rows = std::vector<std::pair<std::string, double>>;
 
-std::vector<std::pair<std::string, double>> totals(const Samples& samples) {
+Rows totals(const Samples& samples) {
     constexpr const char* kProcessed = "scripts_events_processed_total";
     constexpr const char* kAttempts = "script_events_processed_total";
-    std::vector<std::pair<std::string, double>> rows;
+    Rows rows;
     rows.emplace_back("received", metric_sum(samples, "scripts_events_received_total"));
     for (const char* status : {"completed", "failed", "unmatched"}) {
         rows.emplace_back(status, metric_sum(samples, kProcessed, "status", status));
@@ -40,6 +42,24 @@ std::vector<std::pair<std::string, double>> totals(const Samples& samples) {
     rows.emplace_back("retriesWaiting", metric_sum(samples, "script_dlq_pending_retries"));
     rows.emplace_back("deadLetters", metric_sum(samples, "script_dlq_entries"));
     rows.emplace_back("dropped", metric_sum(samples, "script_events_dropped_total"));
+    return rows;
+}
+
+// The same of all partitions, as a node adds them up.
+Rows totals(core::JsonElement stats) {
+    constexpr std::pair<const char*, const char*> kMembers[] = {
+        {"received", "events.received"},
+        {"completed", "events.completed"},
+        {"failed", "events.failed"},
+        {"unmatched", "events.unmatched"},
+        {"attempts", "deliveries.attempts"},
+        {"queued", "deliveries.waiting"},
+        {"retriesWaiting", "deliveries.retries"},
+        {"deadLetters", "deliveries.deadLetters"},
+        {"dropped", "events.dropped"}};
+    Rows rows;
+    for (const auto& [name, path] : kMembers)
+        rows.emplace_back(name, static_cast<double>(number_at(stats, path)));
     return rows;
 }
 
@@ -100,6 +120,69 @@ std::string partitions_of(const Samples& samples) {
     return out;
 }
 
+// Whether a node's partitions have parts of the same tenants.
+bool lives_by_key(CliContext& context) {
+    const auto cluster = context.send({.path = "/v2/cluster"});
+    core::JsonDom dom;
+    if (cluster == nullptr || !cluster->ok()) return false;
+    const auto root = dom.parse(cluster->body);
+    return root && text_at(*root, "partitionBy") == "key";
+}
+
+// What is told, and of whom.
+struct Told {
+    Rows rows;
+    std::string own;      // the partitions that these figures are of, where they are not of all
+    bool of_all = false;  // partitions, but for those that are missing
+    std::vector<std::string> missing;
+};
+
+// False: the answer has been told.
+bool read_of_all(CliContext& context, Told& told) {
+    const auto stats = context.send({.path = "/v2/stats"});
+    if (stats == nullptr) return false;
+    core::JsonDom dom;
+    const auto root = dom.parse(stats->body);
+    if (!stats->ok() || !root) {
+        context.failed(*stats);
+        return false;
+    }
+    told.of_all = true;
+    told.rows = totals(*root);
+    bool found = false;
+    for (const core::JsonElement partition : array_at(*root, "missing", found))
+        told.missing.push_back(json_compact(partition));
+    return true;
+}
+
+std::string joined(const std::vector<std::string>& words, const char* between) {
+    std::string out;
+    for (const std::string& word : words) out += (out.empty() ? "" : between) + word;
+    return out;
+}
+
+void print_told(CliContext& context, const Told& told, const HttpReply& ready) {
+    if (context.json()) {
+        JsonObject body;
+        body.flag("ready", ready.ok());
+        for (const auto& [name, value] : told.rows) body.raw(name, number_text(value));
+        if (told.of_all) body.raw("missing", "[" + joined(told.missing, ",") + "]");
+        context.out() << body.str() << '\n';
+        return;
+    }
+    Table table({"WHAT", "COUNT"});
+    table.add({"state", Cell(ready.ok() ? "ready" : "not ready: " + ready.body,
+                             ready.ok() ? Style::kGood : Style::kBad)});
+    if (!told.own.empty()) table.add({"partitions that this node owns", told.own});
+    if (!told.missing.empty()) {
+        table.add({"partitions that did not answer, and are not in it",
+                   Cell(joined(told.missing, ", "), Style::kBad)});
+    }
+    for (const auto& [name, value] : told.rows)
+        table.add({row_title(name), Cell(number_text(value), total_style(name, value))});
+    table.print(context.out(), context.terminal());
+}
+
 int show_stats(CliContext& context) {
     const auto metrics = context.send({.path = "/metrics"});
     if (metrics == nullptr) return kExitFailed;
@@ -107,25 +190,18 @@ int show_stats(CliContext& context) {
     const auto ready = context.send({.path = "/readyz"});
     if (ready == nullptr) return kExitFailed;
     const Samples samples = parse_metrics(metrics->body);
-    const auto rows = totals(samples);
-    if (context.json()) {
-        JsonObject body;
-        body.flag("ready", ready->ok());
-        for (const auto& [name, value] : rows) body.raw(name, number_text(value));
-        context.out() << body.str() << '\n';
-        return kExitOk;
+    Told told;
+    told.own = partitions_of(samples);
+    // A node that owns nothing has figures of its own all the same.
+    const bool is_node = metric_exists(samples, "millrace_cluster_nats_up");
+    if (is_node && lives_by_key(context)) {
+        told.own.clear();
+        if (!read_of_all(context, told)) return kExitFailed;
+    } else {
+        told.rows = totals(samples);
     }
-    Table table({"WHAT", "COUNT"});
-    table.add({"state", Cell(ready->ok() ? "ready" : "not ready: " + ready->body,
-                             ready->ok() ? Style::kGood : Style::kBad)});
-    // A node's own figures are of those partitions that it owns.
-    const std::string partitions = partitions_of(samples);
-    if (!partitions.empty()) table.add({"partitions that this node owns", partitions});
-    for (const auto& [name, value] : rows) {
-        table.add({row_title(name), Cell(number_text(value), total_style(name, value))});
-    }
-    table.print(context.out(), context.terminal());
-    print_types(context, samples);
+    print_told(context, told, *ready);
+    if (!context.json() && !told.of_all) print_types(context, samples);
     return kExitOk;
 }
 
