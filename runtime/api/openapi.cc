@@ -53,15 +53,27 @@ void append_parameters(core::JsonWriter& json, const Route& route) {
     json.end_array();
 }
 
-// {"$ref":...} of a component; of a list the page around it.
-std::string schema_of(std::string_view shape) {
-    if (shape.empty()) return R"({"type":"object"})";
+// What a node of a cluster adds up without the partitions that do not answer, and names those.
+bool goes_without_some(RouteId route) {
+    return route == RouteId::kListExecutors || route == RouteId::kListLog ||
+           route == RouteId::kListDeadLetterGroups || route == RouteId::kTenantUsage;
+}
+
+constexpr std::string_view kMissing =
+    R"("missing":{"$ref":"#/components/schemas/MissingPartitions"})";
+
+// {"$ref":...} of a component; of a list the page around it, with `more` of its members.
+std::string schema_of(std::string_view shape, std::string_view more = {}) {
+    const std::string others(more);
+    if (shape.empty() && more.empty()) return R"({"type":"object"})";
+    if (shape.empty()) return R"({"type":"object","properties":{)" + others + "}}";
     const bool list = shape.starts_with('[');
     if (list) shape = shape.substr(1, shape.size() - 2);
     std::string item = "{\"$ref\":\"#/components/schemas/" + std::string(shape) + "\"}";
     if (!list) return item;
     return R"({"type":"object","required":["items","next"],"properties":{"items":{"type":"array","items":)" +
-           item + R"(},"next":{"type":["string","null"]}}})";
+           item + R"(},"next":{"type":["string","null"]})" + (more.empty() ? "" : "," + others) +
+           "}}";
 }
 
 RouteShape shape_of(const Route& route) {
@@ -98,7 +110,9 @@ void append_answers(core::JsonWriter& json, const Route& route, const RouteShape
     else if (route.id == RouteId::kMetrics)
         append_content(json, "text/plain", R"({"type":"string"})");
     else
-        append_content(json, "application/json", schema_of(shape.answers));
+        append_content(
+            json, "application/json",
+            schema_of(shape.answers, goes_without_some(route.id) ? kMissing : std::string_view()));
     json.end_object();
     json.key("default").begin_object().field("description", "Error");
     append_content(json, "application/json", schema_of("Error"));

@@ -19,6 +19,10 @@ constexpr Component kClusterComponents[] = {
      R"({"type":"object","required":["to"],"properties":{"to":{"type":"string"}},"examples":[{"to":"b"}]})"},
     {"PartitionHeal",
      R"({"type":"object","required":["from"],"properties":{"from":{"type":"string"}},"examples":[{"from":"b"}]})"},
+    {"OfPartition",
+     R"({"type":"integer","minimum":0,"description":"of a cluster: the partition that has it; with partition_by = \"key\" also in lists that several partitions may have the same of"})"},
+    {"MissingPartitions",
+     R"({"type":"array","items":{"type":"integer"},"description":"of a cluster with partition_by = \"key\": the partitions that have not answered and whose part is not in this answer; absent where all have","examples":[[3]]})"},
     {"ClusterOrder",
      R"({"type":"object","required":["id"],"properties":{"id":{"type":"string"}},"examples":[{"id":"9f3c6f0a7b1d2e4f"}]})"},
 };

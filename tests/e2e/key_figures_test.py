@@ -12,6 +12,7 @@ import unittest
 import cluster_nodes
 import harness
 import nats_peer
+import shapes
 
 PARTITIONS = 5
 COUNT = """
@@ -272,10 +273,17 @@ class KeyFiguresTest(unittest.TestCase):
             for path in CONSOLE:
                 reply = self.cluster[node].request("GET", path)
                 self.assertEqual(reply.status, 200, (path, reply))
+                self.assertEqual(self.misfits(path, reply), [], path)
         for words in (["stats"], ["event", "list"], ["event", "info", "root"], ["dlq", "list"], ["dlq", "groups"],
                       ["kv", "list"], ["retry", "list"], ["execution", "list"], ["tenant", "usage", "default"]):
             done = self.cluster["b"].cli(*words)
             self.assertEqual(done.returncode, 0, (words, done.stdout, done.stderr))
+
+    def misfits(self, path, reply):
+        """What of it is not as /openapi.json says."""
+        document = shapes.Shapes(self.get("/openapi.json"))
+        headers = {name.lower(): value for name, value in reply.headers.items()}
+        return document.wrong("GET", path, harness.Reply(reply.status, headers, reply.body))
 
     def test_81_the_command_line_counts_what_all_partitions_have(self):
         self.send("a", batch("told", 120, "told.it"))
