@@ -56,6 +56,7 @@ void BatchDesk::changed(const DocumentChange<EdgeNode>& change) {
     });
     end_early(core::Error(core::ErrorCode::kNotFound, "the edge was removed"),
               [number](const Early& early) { return early.edge->number.value == number; });
+    forget_figures(*change.before);
     edges_.erase(number);
     // What is refused is erased by the next start.
     if (!result->rows.empty()) (void)deps_.submit(result->shard, result);
@@ -255,13 +256,12 @@ void BatchDesk::settle(const Key& key, const EdgeMark& mark, std::uint64_t event
 void BatchDesk::tell_figures(const EdgeNode& edge, const Batch& batch, std::size_t letters) {
     Seen& seen = edges_[edge.number.value];
     if (!seen.figures) {
-        const auto counter = [&](std::string_view outcome) {
-            return role_.counter(core::Metric::kEdgeEvents,
-                                 {tenant_name(edge.tenant), edge.id, outcome});
-        };
-        seen.figures =
-            Figures{counter("taken"), counter("rejected"), counter("skipped"), counter("duplicate"),
-                    role_.gauge(core::Metric::kEdgeLag, {tenant_name(edge.tenant), edge.id})};
+        const std::string_view tenant = tenant_name(edge.tenant);
+        seen.figures.emplace();
+        for (const auto& [outcome, counter] : kOutcomes)
+            (*seen.figures).*counter =
+                role_.counter(core::Metric::kEdgeEvents, {tenant, edge.id, outcome});
+        seen.figures->lag = role_.gauge(core::Metric::kEdgeLag, {tenant, edge.id});
     }
     Figures& figures = *seen.figures;
     figures.taken.add(batch.events.size() - letters);
@@ -269,6 +269,17 @@ void BatchDesk::tell_figures(const EdgeNode& edge, const Batch& batch, std::size
     // Of each offset once: the other lanes are of the same ones.
     if (part_of(batch.head.lane) == 0)
         figures.skipped.add(batch.head.to - batch.head.from - batch.events.size());
+}
+
+// Whoever watches them is not told of the lag of an edge that is no more.
+void BatchDesk::forget_figures(const EdgeNode& edge) {
+    const auto seen = edges_.find(edge.number.value);
+    if (seen == edges_.end() || !seen->second.figures) return;
+    seen->second.figures.reset();
+    const std::string_view tenant = tenant_name(edge.tenant);
+    for (const auto& [outcome, counter] : kOutcomes)
+        role_.forget(core::Metric::kEdgeEvents, {tenant, edge.id, outcome});
+    role_.forget(core::Metric::kEdgeLag, {tenant, edge.id});
 }
 
 // Known when a batch is durable: no other batch may come for a long time.

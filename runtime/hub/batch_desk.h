@@ -28,6 +28,7 @@
 #include "runtime/registry/registry_snapshot.h"
 #include "runtime/registry/set_aside.h"
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -135,6 +136,11 @@ private:
         core::Counter taken, rejected, skipped, duplicates;
         core::Gauge lag;
     };
+    static constexpr std::array<std::pair<std::string_view, core::Counter Figures::*>, 4>
+        kOutcomes = {{{"taken", &Figures::taken},
+                      {"rejected", &Figures::rejected},
+                      {"skipped", &Figures::skipped},
+                      {"duplicate", &Figures::duplicates}}};
     struct Seen {
         std::int64_t seen_us = 0;
         std::string last_error;
@@ -159,6 +165,7 @@ private:
     void end_early(const core::Error& why, const std::function<bool(const Early&)>& over);
     void tell_figures(const EdgeNode& edge, const Batch& batch, std::size_t letters);
     void tell_durable_figures(std::uint32_t edge, std::uint64_t incarnation);
+    void forget_figures(const EdgeNode& edge);
     // A folder that an edge has left long ago, where it has too many.
     std::optional<std::uint64_t> folder_to_forget(const EdgeMark& newest) const;
     template <typename Visit>

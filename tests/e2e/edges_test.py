@@ -490,7 +490,10 @@ class Batches(EdgeCase):
         self.assertEqual((shown["name"], shown["status"]["taken"]), ("by the door", 1))
         self.assertNotIn("token", shown)
         self.assertEqual(self.hub.cli("edge", "enroll", "till-7").returncode, 1)
+        figures = lambda: [line for line in self.hub.get("/metrics").body.decode().splitlines() if 'edge="till-7"' in line]
+        self.assertEqual(len(figures()), 5, figures())
         self.assertEqual(self.hub.cli("edge", "remove", "till-7", "--yes").returncode, 0)
+        self.assertEqual(figures(), [])
         self.assertIn("no edges", self.hub.cli("edge", "list").stdout + self.hub.cli("edge", "list").stderr)
 
     def test_what_is_no_batch_is_refused_and_what_is_no_event_is_a_letter(self):

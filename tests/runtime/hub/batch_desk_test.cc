@@ -48,6 +48,9 @@ protected:
         deps.post = [](std::function<void()> task) { task(); };
         desk_ = std::make_unique<BatchDesk>(std::move(deps));
         ASSERT_TRUE(desk_->load(aside_));
+        enroll();
+    }
+    void enroll() {
         auto made = registry_->table<EdgeNode>().create({.tenant = kHubTenant}, R"({"node":"n"})");
         ASSERT_TRUE(made) << made.error().message;
         edge_ = made->after;
@@ -321,6 +324,31 @@ TEST_F(BatchDeskTest, WithTheEdgeGoesWhatWasKeptOfIt) {
     desk_->changed(*gone);
     EXPECT_EQ(answers(), "a:1/1;c:NOT_FOUND;");
     EXPECT_TRUE(desk_->look(edge_->number).shards.empty());
+}
+
+TEST_F(BatchDeskTest, WithTheEdgeGoFiguresAndOneOfItsNameBeginsAtNought) {
+    const auto page = [this] {
+        std::string out;
+        metrics_.export_text(out);
+        return out;
+    };
+    const auto taken = [this] { return metrics_.sum_where(core::Metric::kEdgeEvents, 1, "n"); };
+    take("a", batch(0, 2));
+    take("b", batch(2, 1), Follows::kYes);
+    EXPECT_EQ(taken(), 3);
+    EXPECT_NE(page().find("edge=\"n\""), std::string::npos);
+    const auto gone = registry_->table<EdgeNode>().remove({.tenant = kHubTenant}, "n");
+    ASSERT_TRUE(gone);
+    desk_->changed(*gone);
+    EXPECT_EQ(page().find("edge=\"n\""), std::string::npos) << page();
+    be_durable();  // what was on its way brings them back no more
+    EXPECT_EQ(answers(), "a:NOT_FOUND;b:NOT_FOUND;");
+    EXPECT_EQ(page().find("edge=\"n\""), std::string::npos) << page();
+    enroll();
+    take("c", batch(0, 1));
+    be_durable();
+    EXPECT_EQ(answers(), "c:1/1;");
+    EXPECT_EQ(taken(), 1);
 }
 
 }  // namespace
