@@ -263,7 +263,9 @@ void MqttSource::take_message(const io::MqttPacket& packet, SourceBatch& batch) 
         unkept_.push_back({Word::Kind::kReceived, packet.id});
         const std::uint32_t mark = mark_of(packet);
         const auto [held, is_new] = received_.try_emplace(packet.id, mark);
-        if (!is_new && (held->second == mark || held->second == kMqttNoMark)) return;
+        // Without DUP it is sent for the first time, whatever was under its id (README).
+        const bool may_repeat = !is_new && packet.again;
+        if (may_repeat && (held->second == mark || held->second == kMqttNoMark)) return;
         held->second = mark;
     }
     subject_.assign(packet.topic);

@@ -83,8 +83,9 @@ private:
     std::deque<Word> unkept_;
     std::uint64_t kept_ = 0;  // so many were
     // Packets of QoS 2 that were received and are not released, with marks of what they said: one
-    // of them that comes again is no further message. Another message under an id that is held is
-    // one: the broker has lost what it knew of that id.
+    // of them that comes again (DUP) is no further message. What comes for the first time under an
+    // id that is held is one, and so is what says something else: the broker has lost what it knew
+    // of that id, or gives it to several.
     MqttReceived received_;
     bool moved_ = false;  // the position, in this turn, whether a message came or none
     std::string subject_;

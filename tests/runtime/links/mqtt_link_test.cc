@@ -254,6 +254,39 @@ TEST_F(MqttLinkTest, OfQos2AnotherMessageUnderAnIdThatIsHeldIsOne) {
     }
 }
 
+// DUP is what tells two messages of one content from one that comes again.
+TEST_F(MqttLinkTest, OfQos2WhatIsSentForTheFirstTimeUnderAnIdThatIsHeldIsNoRepeat) {
+    config_.qos = 2;
+    begin();
+    say(kLetIn);
+    say(kSubscribed);
+    batch_.clear();
+    say(exactly_once("a/b", "on", 7) + exactly_once("a/b", "on", 7));
+    EXPECT_EQ(texts(), "a.b=on;a.b=on;");
+    EXPECT_NE(batch_[0].id, batch_[1].id);
+    const std::string kept = batch_.position;
+    source_->kept(batch_.acknowledges);
+    EXPECT_TRUE(heard().ends_with(answer(5, 7) + answer(5, 7))) << "the broker waits for both";
+    // Killed before the release: what the broker had sent comes with DUP, what it had not without.
+    begin(kept);
+    say(kKnown);
+    say(kSubscribed);
+    (void)heard();
+    batch_.clear();
+    say(exactly_once("a/b", "on", 7, true) + exactly_once("a/b", "on", 7, true) +
+        exactly_once("a/b", "on", 7));
+    EXPECT_EQ(texts(), "a.b=on;");
+    source_->kept(batch_.acknowledges);
+    EXPECT_EQ(heard(), answer(5, 7) + answer(5, 7) + answer(5, 7));
+    // Of before there were marks, too.
+    begin(R"({"session":1,"exact":5,"received":[7]})");
+    say(kKnown);
+    say(kSubscribed);
+    batch_.clear();
+    say(exactly_once("a/b", "on", 7, true) + exactly_once("a/b", "off", 7));
+    EXPECT_EQ(texts(), "a.b=off;");
+}
+
 TEST_F(MqttLinkTest, PacketsOfALostSessionAreOthers) {
     config_.qos = 2;
     const std::string position = R"({"since":"2026-01-02T03:04:05Z","count":1,"received":[7]})";
