@@ -63,17 +63,23 @@ constexpr std::string_view kMissing =
     R"("missing":{"$ref":"#/components/schemas/MissingPartitions"})";
 
 // {"$ref":...} of a component; of a list the page around it, with `more` of its members.
-std::string schema_of(std::string_view shape, std::string_view more = {}) {
-    const std::string others(more);
-    if (shape.empty() && more.empty()) return R"({"type":"object"})";
-    if (shape.empty()) return R"({"type":"object","properties":{)" + others + "}}";
+std::string schema_of_one(std::string_view shape, std::string_view more) {
     const bool list = shape.starts_with('[');
     if (list) shape = shape.substr(1, shape.size() - 2);
     std::string item = "{\"$ref\":\"#/components/schemas/" + std::string(shape) + "\"}";
     if (!list) return item;
     return R"({"type":"object","required":["items","next"],"properties":{"items":{"type":"array","items":)" +
-           item + R"(},"next":{"type":["string","null"]})" + (more.empty() ? "" : "," + others) +
-           "}}";
+           item + R"(},"next":{"type":["string","null"]})" +
+           (more.empty() ? "" : "," + std::string(more)) + "}}";
+}
+
+std::string schema_of(std::string_view shape, std::string_view more = {}) {
+    if (shape.empty() && more.empty()) return R"({"type":"object"})";
+    if (shape.empty()) return R"({"type":"object","properties":{)" + std::string(more) + "}}";
+    const std::size_t bar = shape.find('|');
+    if (bar == std::string_view::npos) return schema_of_one(shape, more);
+    return "{\"oneOf\":[" + schema_of_one(shape.substr(0, bar), more) + "," +
+           schema_of_one(shape.substr(bar + 1), more) + "]}";
 }
 
 RouteShape shape_of(const Route& route) {

@@ -13,8 +13,8 @@ namespace millrace::runtime::api {
 // OpenAPI 3.1 text of the table.
 std::string openapi_json();
 
-// What a call takes and answers with, by the names of components; "[X]": a list of them. Empty: any
-// object.
+// What a call takes and answers with, by the names of components; "[X]": a list of them, "X|Y": one
+// or the other, as the query asks. Empty: any object.
 struct RouteShape {
     RouteId route;
     std::string_view takes;

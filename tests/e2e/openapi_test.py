@@ -94,6 +94,15 @@ class OpenApiTest(ServerCase):
             checked += 1
         self.assertGreater(checked, 25)
 
+    def test_a_count_fits_and_is_no_page(self):
+        count, page = (self.server.get(f"/v2/events?pattern=order.paid&count={asked}").json() for asked in (1, 0))
+        self.assertEqual((count["count"], len(page["items"])), (6, 6))
+        listed = self.document["paths"]["/v2/events"]["get"]["responses"]["2XX"]["content"]["application/json"]["schema"]
+        for answer in (count, page):
+            self.assertEqual(misfits(answer, listed, self.components), [], answer)
+        self.assertEqual(misfits(count, self.components["EventCount"], self.components), [])
+        self.assertTrue(misfits(page, self.components["EventCount"], self.components))
+
     # What is made of which example, and where.
     DOCUMENTS = (("NewSchema", "/v2/schemas", "order"), ("NewWebhookSource", "/v2/sources", "github-main"),
                  ("NewEndpoint", "/v2/endpoints", "order"), ("NewHook", "/v2/hooks", "welcome"),

@@ -58,6 +58,12 @@ export interface Event {
   traceparent?: string;
   tracestate?: string;
 }
+export interface EventCount {
+  count: number;
+  next: string | null;
+  scanned: number;
+  searched: number;
+}
 export interface Taken {
   success: true;
   accepted: number;
@@ -1298,7 +1304,7 @@ export interface Calls {
   "GET /v2/events": { body: undefined; answer: {
     items: Event[];
     next: string | null;
-  } };
+  } | EventCount };
   "GET /v2/events/stream": { body: undefined; answer: unknown };
   "GET /v2/events/ws": { body: undefined; answer: unknown };
   "GET /v2/events/{eventId}": { body: undefined; answer: Event };

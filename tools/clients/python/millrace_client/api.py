@@ -92,6 +92,17 @@ class Event(_Event, _EventFurther):
     pass
 
 
+_EventCount = TypedDict("_EventCount", {
+    "count": "int",
+    "next": "Union[str, None]",
+    "scanned": "int",
+    "searched": "float",
+})
+
+class EventCount(_EventCount):
+    pass
+
+
 _Taken = TypedDict("_Taken", {
     "success": "Literal[True]",
     "accepted": "int",
@@ -1592,6 +1603,7 @@ __all__ = [
     "NewEvent",
     "NewEvents",
     "Event",
+    "EventCount",
     "Taken",
     "Trace",
     "NewScript",
