@@ -306,6 +306,7 @@ class Torture:
 def run_to_the_end(torture_class, options):
     """The exit code: 1 if something that was promised does not hold."""
     print(f"seed {options.seed}", flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # its nodes end with it
     torture = torture_class(options)
     try:
         torture.run()
