@@ -73,6 +73,8 @@ export interface Taken {
     error: ErrorBody;
   }[];
   durability?: "fsync" | "os" | "memory" | "replicated";
+  partition?: OfPartition;
+  epoch?: number;
   events?: {
     eventId: string;
     shard: number;
@@ -87,6 +89,7 @@ export interface Trace {
   causes: { [name: string]: any }[];
   caused: { [name: string]: any }[];
   truncated: boolean;
+  partition?: OfPartition;
 }
 export interface NewScript {
   id?: string;
@@ -236,6 +239,7 @@ export interface RetryRow {
   dueAt: string | null;
   parked: boolean;
   held: boolean;
+  partition?: OfPartition;
 }
 export interface DeadLetter {
   id: string;
@@ -438,6 +442,7 @@ export interface LogLine {
   time: string;
   level: "debug" | "info" | "warn" | "error";
   message: string;
+  partition?: OfPartition;
 }
 export interface Stats {
   ready: boolean;
@@ -457,6 +462,7 @@ export interface Stats {
   windowSeconds?: number;
   stepSeconds?: number;
   series?: { [name: string]: number[] };
+  missing?: MissingPartitions;
 }
 export interface AuditRow {
   id: number;
@@ -1210,6 +1216,8 @@ export interface PartitionMove {
 export interface PartitionHeal {
   from: string;
 }
+export type OfPartition = number;
+export type MissingPartitions = number[];
 export interface ClusterOrder {
   id: string;
 }
@@ -1256,6 +1264,7 @@ export interface Calls {
   "GET /v2/dlq/groups": { body: undefined; answer: {
     items: DeadLetterGroup[];
     next: string | null;
+    missing?: MissingPartitions;
   } };
   "PATCH /v2/dlq/groups/{fingerprint}": { body: GroupChange; answer: { [name: string]: any } };
   "POST /v2/dlq/rehearse": { body: Rehearsal; answer: Rehearsed };
@@ -1318,6 +1327,7 @@ export interface Calls {
   "GET /v2/executors": { body: undefined; answer: {
     items: ExecutorFigures[];
     next: string | null;
+    missing?: MissingPartitions;
   } };
   "POST /v2/graphql": { body: GraphqlRequest; answer: GraphqlResult };
   "GET /v2/graphql": { body: undefined; answer: GraphqlResult };
@@ -1357,6 +1367,7 @@ export interface Calls {
   "GET /v2/log": { body: undefined; answer: {
     items: LogLine[];
     next: string | null;
+    missing?: MissingPartitions;
   } };
   "GET /v2/me": { body: undefined; answer: Me };
   "POST /v2/portal": { body: NewPortal; answer: Portal };
@@ -1480,7 +1491,9 @@ export interface Calls {
   "GET /v2/tenants/{id}": { body: undefined; answer: Tenant };
   "PATCH /v2/tenants/{id}": { body: MergePatch; answer: Tenant };
   "DELETE /v2/tenants/{id}": { body: undefined; answer: { [name: string]: any } };
-  "GET /v2/tenants/{id}/usage": { body: undefined; answer: { [name: string]: any } };
+  "GET /v2/tenants/{id}/usage": { body: undefined; answer: {
+    missing?: MissingPartitions;
+  } };
   "POST /v2/webhooks/{source}": { body: Webhook; answer: Taken };
   "OPTIONS /v2/webhooks/{source}": { body: undefined; answer: { [name: string]: any } };
   "GET /v2/workflow-keys": { body: undefined; answer: {

@@ -111,6 +111,8 @@ _Taken = TypedDict("_Taken", {
 })
 _TakenFurther = TypedDict("_TakenFurther", {
     "durability": "Literal['fsync', 'os', 'memory', 'replicated']",
+    "partition": "OfPartition",
+    "epoch": "int",
     "events": "List[Dict[str, Any]]",
 }, total=False)
 
@@ -127,6 +129,7 @@ _Trace = TypedDict("_Trace", {
 })
 _TraceFurther = TypedDict("_TraceFurther", {
     "causedBy": "Union[str, None]",
+    "partition": "OfPartition",
 }, total=False)
 
 class Trace(_Trace, _TraceFurther):
@@ -333,6 +336,7 @@ _RetryRow = TypedDict("_RetryRow", {
 _RetryRowFurther = TypedDict("_RetryRowFurther", {
     "eventId": "Union[str, None]",
     "subscriptionId": "Union[str, None]",
+    "partition": "OfPartition",
 }, total=False)
 
 class RetryRow(_RetryRow, _RetryRowFurther):
@@ -647,8 +651,11 @@ _LogLine = TypedDict("_LogLine", {
     "level": "Literal['debug', 'info', 'warn', 'error']",
     "message": "str",
 })
+_LogLineFurther = TypedDict("_LogLineFurther", {
+    "partition": "OfPartition",
+}, total=False)
 
-class LogLine(_LogLine):
+class LogLine(_LogLine, _LogLineFurther):
     pass
 
 
@@ -667,6 +674,7 @@ _StatsFurther = TypedDict("_StatsFurther", {
     "windowSeconds": "int",
     "stepSeconds": "int",
     "series": "Dict[str, List[float]]",
+    "missing": "MissingPartitions",
 }, total=False)
 
 class Stats(_Stats, _StatsFurther):
@@ -1584,6 +1592,8 @@ _PartitionHeal = TypedDict("_PartitionHeal", {
 class PartitionHeal(_PartitionHeal):
     pass
 
+OfPartition = int
+MissingPartitions = List[int]
 
 _ClusterOrder = TypedDict("_ClusterOrder", {
     "id": "str",
@@ -1711,5 +1721,7 @@ __all__ = [
     "NewCluster",
     "PartitionMove",
     "PartitionHeal",
+    "OfPartition",
+    "MissingPartitions",
     "ClusterOrder",
 ]
