@@ -10,8 +10,23 @@ namespace millrace::runtime::cluster {
 void PartitionMachine::wait_or_diverge(std::string why, std::int64_t now_ns) {
     if (wrong_since_ns_ == 0) wrong_since_ns_ = now_ns;
     status_.trouble = why;
-    if (now_ns - wrong_since_ns_ >= options_.back_ns && !diverged())
-        end(PartitionRole::kDiverged, std::move(why));
+    if (now_ns - wrong_since_ns_ < options_.back_ns || diverged()) return;
+    end(PartitionRole::kDiverged, std::move(why));
+    only_missed_ = true;
+}
+
+// The stream that this copy has followed is there again after all (nats-servers that were killed
+// may go on saying for long that there is none): nothing of another history was read, and what is
+// read from here on has to follow on what was.
+bool PartitionMachine::comes_back(const StreamEvent& info) {
+    const store::ReplicaPosition& at = reader_.at();
+    if (!only_missed_ || !info.there || wants_to_heal_ || at.created_us != info.created_us)
+        return false;
+    only_missed_ = false;
+    if (std::exchange(scans_, false)) stream_.stop_reading();
+    status_.role = PartitionRole::kCatchingUp;
+    status_.trouble.clear();
+    return true;
 }
 
 void PartitionMachine::diverge(std::string why) {
@@ -38,6 +53,7 @@ void PartitionMachine::begin_heal(std::int64_t now_ns) {
     at.created_us = info_->created_us;
     reader_.passed(at);
     wrong_since_ns_ = 0;
+    only_missed_ = false;
     ring_.forget();
     kept_.clear();
     kept_bytes_ = 0;
@@ -65,6 +81,7 @@ void PartitionMachine::look_for_heal(const StreamEvent& event, std::int64_t now_
             reading_ = true;
             ring_.forget();
             wrong_since_ns_ = 0;
+            only_missed_ = false;
             status_.role = PartitionRole::kCatchingUp;
             status_.trouble.clear();
             StreamEvent again = event;

@@ -46,6 +46,11 @@ void PartitionMachine::end(PartitionRole role, std::string why) {
     wants_to_own_ = false;
 }
 
+// Why a copy has diverged is told until it has not, whatever comes behind it.
+void PartitionMachine::note_trouble(const std::string& words) {
+    if (!words.empty() && !diverged()) status_.trouble = words;
+}
+
 // ---- what the stream says
 
 void PartitionMachine::on(StreamEvent&& event, std::int64_t now_ns) {
@@ -64,21 +69,22 @@ void PartitionMachine::on(StreamEvent&& event, std::int64_t now_ns) {
             reading_ = scans_ = false;
             if (std::exchange(probing_, false)) read_to_ = reader_.at().sequence;
             info_.reset();
-            if (!event.words.empty()) status_.trouble = event.words;
+            wrong_since_ns_ = 0;  // what is seen behind this is seen for the first time
+            note_trouble(event.words);
             break;
         case Kind::kTaken: take_taken(event, now_ns); break;
         case Kind::kRefused:
         case Kind::kUnsure:
             if (under_way_ && event.tag >> kPartBits == under_way_->number &&
                 under_way_->step == Step::kSending) {
-                if (!event.wrong_place && !event.words.empty()) status_.trouble = event.words;
+                if (!event.wrong_place) note_trouble(event.words);
                 look_for_it(now_ns);
             }
             break;
         case Kind::kMessage: take_message(event, now_ns); break;
         case Kind::kLast: take_last(event, now_ns); break;
         case Kind::kInfo: take_info(event, now_ns); break;
-        case Kind::kUnfit: status_.trouble = event.words; break;
+        case Kind::kUnfit: note_trouble(event.words); break;
         case Kind::kSynced: take_synced(event, now_ns); break;
     }
 }
@@ -91,7 +97,7 @@ void PartitionMachine::take_info(const StreamEvent& event, std::int64_t now_ns) 
     info_ever_ = true;
     info_ = event;
     status_.first = event.first;
-    if (diverged()) {
+    if (diverged() && !comes_back(event)) {
         // Somebody may have healed the partition meanwhile.
         if (event.there && !scans_ && !wants_to_heal_ && event.last >= event.first &&
             event.last != 0) {

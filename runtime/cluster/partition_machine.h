@@ -205,6 +205,8 @@ private:
     void read_on();
     void keep(std::uint64_t sequence, std::string_view bytes);
     void wait_or_diverge(std::string why, std::int64_t now_ns);
+    bool comes_back(const StreamEvent& info);
+    void note_trouble(const std::string& words);
     void end(PartitionRole role, std::string why);
     bool over() const {
         return status_.role == PartitionRole::kFenced || status_.role == PartitionRole::kReleased ||
@@ -228,6 +230,7 @@ private:
     bool info_ever_ = false;
     std::int64_t looked_ns_ = 0;
     std::int64_t wrong_since_ns_ = 0;
+    bool only_missed_ = false;  // diverged from a stream that was not there: nothing of it was read
     bool reading_ = false;
     bool probing_ = false;  // reads behind a gap, in which may have been nothing but signs of life
     bool dirty_ = false;    // applied and not synced

@@ -221,6 +221,7 @@ class Torture:
             self.waits.setdefault(name, []).append(max(waits, default=0.0))
             print(f"{name} {what}: {sum(s.next for s in senders)} acknowledged, longest wait "
                   f"{max(waits, default=0):.1f} s", flush=True)
+            self.tell_diverged()
             dead = [s.failures for s in senders if s.failures]
             if dead:
                 raise AssertionError(str(dead))
@@ -228,6 +229,13 @@ class Torture:
             sender.ended.set()
             sender.join()
         self.judge(senders)
+
+    def tell_diverged(self):
+        """With the reason, while it is known; `verify` judges in the end."""
+        for partition in self.cluster.view()["partitions"]:
+            for copy in partition["copies"]:
+                if copy["role"] == "diverged":
+                    print(f"diverged: {partition['partition']} on {copy['node']}: {copy}", flush=True)
 
     def count_in_log(self, tenant, want):
         """How often each number below `want` stands in the log, and what else does."""
@@ -289,6 +297,9 @@ class Torture:
         print(verified.stdout, flush=True)
         if verified.returncode != 0:
             failures.append("verify: " + verified.stdout + verified.stderr)
+            for node in self.cluster.nodes.values():
+                with open(node.log_path, errors="replace") as file:
+                    print("".join(line for line in file if "diverged" in line or "stream" in line), flush=True)
         for name, waits in sorted(self.waits.items()):
             waits.sort()
             print(f"{name}: {len(waits)} times, clients waited at most {waits[len(waits) // 2]:.1f} s in the middle, "

@@ -367,6 +367,58 @@ TEST_F(PartitionMachineTest, AStreamThatIsGoneIsNotMadeAnew) {
     EXPECT_NE(machine(1).status().trouble.find("is gone"), std::string::npos);
 }
 
+TEST_F(PartitionMachineTest, AStreamThatComesBackTheSameIsFollowedAgain) {
+    ASSERT_TRUE(own(0));
+    ASSERT_TRUE(append(0, "0"));
+    run(2 * kSecond);
+    stop(0);
+    model_.remove();
+    run(20 * kSecond);
+    ASSERT_EQ(role(1), PartitionRole::kDiverged);
+    model_.bring_back();
+    ASSERT_TRUE(run_until([&] { return role(1) == PartitionRole::kStandby; }, 20 * kSecond))
+        << machine(1).status().trouble;
+    ASSERT_TRUE(own(1));
+    ASSERT_TRUE(append(1, "1"));
+    EXPECT_TRUE(run_until([&] { return nodes_[2].copy.batches.size() == 2u; }, 20 * kSecond));
+}
+
+TEST_F(PartitionMachineTest, AStreamThatIsAnotherOneIsNotFollowedThoughItIsThere) {
+    ASSERT_TRUE(own(0));
+    ASSERT_TRUE(append(0, "0"));
+    run(2 * kSecond);
+    stop(0);
+    model_.remove();
+    run(20 * kSecond);
+    model_.recreate();
+    run(20 * kSecond);
+    EXPECT_EQ(role(1), PartitionRole::kDiverged);
+}
+
+TEST_F(PartitionMachineTest, AStreamThatIsSeenGoneOnBothSidesOfACutIsNotGone) {
+    ASSERT_TRUE(own(0));
+    ASSERT_TRUE(append(0, "0"));
+    run(2 * kSecond);
+    model_.remove();
+    run(4 * kSecond);
+    model_.cut(1, 30 * kSecond);
+    run(34 * kSecond);
+    EXPECT_NE(role(1), PartitionRole::kDiverged);
+}
+
+TEST_F(PartitionMachineTest, WhyACopyHasDivergedIsToldThoughItsLineGoesDown) {
+    ASSERT_TRUE(own(0));
+    ASSERT_TRUE(append(0, "0"));
+    run(2 * kSecond);
+    model_.remove();
+    run(20 * kSecond);
+    StreamEvent down;
+    down.kind = StreamEvent::Kind::kDown;
+    down.words = "NATS at 127.0.0.1:4222: no answer in 2 s";
+    machine(1).on(std::move(down), model_.now_ns());
+    EXPECT_NE(machine(1).status().trouble.find("is gone"), std::string::npos);
+}
+
 TEST_F(PartitionMachineTest, ACopyBehindTheStreamsBeginningNeedsASnapshot) {
     ASSERT_TRUE(own(0));
     for (int i = 0; i < 3; ++i) ASSERT_TRUE(append(0, std::to_string(i)));

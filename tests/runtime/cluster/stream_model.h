@@ -57,6 +57,7 @@ public:
     void lose_tail(std::size_t messages);
     void recreate();
     void remove() { there_ = false; }
+    void bring_back() { there_ = true; }  // it was there all along
     void drop_first(std::size_t messages);
 
     // 1 is the first there ever was.
