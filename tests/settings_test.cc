@@ -131,13 +131,18 @@ std::vector<std::string> settings_named(const std::string& text) {
 // What looks like a setting and is none: members of answers, calls of scripts, files.
 bool is_no_setting(const std::string& name) {
     static const std::set<std::string> kNames = {
-        "events.processed",  // a member of /v2/stats
-        "log.debug",         // sdk.log.debug
-        "secrets.key",       // a file in the data folder
-        "http.get",          // sdk.http.get
-        "http.all",          // sdk.http.all
-        "http.respond",      // sdk.http.respond
-        "store.bytes",       // members of /v2/stats
+        "events.processed",  // members of /v2/stats
+        "events.received",
+        "events.completed",
+        "events.failed",
+        "events.unmatched",
+        "events.dropped",
+        "log.debug",     // sdk.log.debug
+        "secrets.key",   // a file in the data folder
+        "http.get",      // sdk.http.get
+        "http.all",      // sdk.http.all
+        "http.respond",  // sdk.http.respond
+        "store.bytes",   // members of /v2/stats
         "memory.level",
         "matcher.subscriptions",
         "matcher.paths",

@@ -16,8 +16,8 @@
 namespace millrace::runtime::api {
 
 inline constexpr std::string_view kPlacesHeader = "Millrace-Places";
-// Of GET /v2/events/stream, said by a front (edge/followed_stream.h): what it follows, where that is
-// not events.
+// Of GET /v2/events/stream, said by a front (edge/followed_stream.h): what it follows, where that
+// is not events.
 inline constexpr std::string_view kStreamKindHeader = "Millrace-Stream";
 inline constexpr std::string_view kLettersStream = "deadLetters";
 inline constexpr std::string_view kExecutionsStream = "executions";

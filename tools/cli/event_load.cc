@@ -127,8 +127,8 @@ private:
 
     static bool is_busy(std::int64_t status) { return status == 429 || status == 503; }
 
-    // The lines of `sent` that nobody could take for the moment are the next batch, under the ids that
-    // they were given: what may have been taken after all is then a duplicate.
+    // The lines of `sent` that nobody could take for the moment are the next batch, under the ids
+    // that they were given: what may have been taken after all is then a duplicate.
     void keep_for_again(std::string_view sent) {
         std::vector<Place> left;
         body_.clear();

@@ -1,5 +1,5 @@
-// `stats`: what the server has received, processed and still holds, from /metrics and /readyz. Where
-// partitions hold parts of every tenant's events it is what all of them have, from /v2/stats.
+// `stats`: what the server has received, processed and still holds, from /metrics and /readyz.
+// Where partitions hold parts of every tenant's events it is what all of them have, from /v2/stats.
 #include "tools/cli/cli.h"
 #include "tools/cli/json.h"
 #include "tools/cli/metrics.h"

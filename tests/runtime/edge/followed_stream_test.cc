@@ -1,5 +1,5 @@
-// Goal: what a stream follows is its front's to say; the header from anybody else means nothing, and
-// what is followed decides which scope it takes.
+// Goal: what a stream follows is its front's to say; the header from anybody else means nothing,
+// and what is followed decides which scope it takes.
 #include "runtime/edge/followed_stream.h"
 
 #include <gtest/gtest.h>

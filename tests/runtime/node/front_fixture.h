@@ -127,10 +127,13 @@ protected:
         settings.cluster = "t";
         settings.node = "a";
         settings.token = kToken;
-        settings.advertise = free_address();
-        inside = settings.advertise;
-        auto made = Front::create(config, settings, {&clock, &log, &orders, {}});
-        if (made) front = std::move(*made);
+        // Somebody else may take the port that was free a moment ago.
+        for (int turn = 0; turn < 5 && !front; ++turn) {
+            settings.advertise = free_address();
+            inside = settings.advertise;
+            auto made = Front::create(config, settings, {&clock, &log, &orders, {}});
+            if (made) front = std::move(*made);
+        }
     }
     void SetUp() override {
         ASSERT_TRUE(front);
