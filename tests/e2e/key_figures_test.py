@@ -255,7 +255,7 @@ class KeyFiguresTest(unittest.TestCase):
         for (of, to), count in went.items():
             self.assertEqual(told.get((of, to), 0) >= count, of != to, (of, to, told))
         harness.wait_until("nothing to wait", lambda: not any(
-            sum(self.outbox(name).values()) for name in ("millrace_outbox_entries", "millrace_outbox_oldest_age_seconds")))
+            sum(self.outbox("millrace_outbox_" + name).values()) for name in ("entries", "oldest_age_seconds")))
 
     def outbox(self, name, **labels):
         """By partition and where to, of all nodes."""
