@@ -24,10 +24,10 @@ std::string id_prefix() {
 
 Front::Front(const core::Config& config, const NodeSettings& settings, Deps deps)
     : settings_(settings),
-      deps_(deps),
+      deps_(std::move(deps)),
       query_keys_(query_keys_of(config.auth)),
       own_principal_(cluster_principal()),
-      tickets_(*deps.clock),
+      tickets_(*deps_.clock),
       key_(*this, id_prefix(),
            {.event_bytes_max = static_cast<std::size_t>(config.events.event_bytes_max),
             .entries_max = static_cast<std::size_t>(config.events.batch_events_max)}) {}
@@ -52,7 +52,7 @@ Front::~Front() {
 
 core::Result<std::unique_ptr<Front>> Front::create(const core::Config& config,
                                                    const NodeSettings& settings, Deps deps) {
-    std::unique_ptr<Front> front(new Front(config, settings, deps));
+    std::unique_ptr<Front> front(new Front(config, settings, std::move(deps)));
     if (auto opened = front->open(config); !opened) return core::fail(std::move(opened.error()));
     return front;
 }

@@ -95,6 +95,7 @@ void print_types(CliContext& context, const Samples& samples) {
         }
     }
     std::vector<std::pair<double, std::string>> order;
+    order.reserve(received.size());
     for (const auto& [type, count] : received) order.emplace_back(-count, type);
     std::sort(order.begin(), order.end());
     Table table({"EVENT TYPE", "RECEIVED"});
