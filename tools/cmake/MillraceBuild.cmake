@@ -50,7 +50,7 @@ if(MILLRACE_FAULTS)
     add_compile_definitions(MILLRACE_FAULTS=1)
 endif()
 
-# Some hundred programs are linked, most of them of the same archives: GNU's linker takes three times as long.
+# Some hundred programs are linked, most of them of the same archives.
 find_program(MILLRACE_LLD ld.lld)
 if(MILLRACE_LLD AND NOT CMAKE_CROSSCOMPILING)
     add_link_options(-fuse-ld=lld)

@@ -1,7 +1,7 @@
 // Client of Millrace: sends events, follows them, makes any call of the API.
 import { Batcher } from './batcher.js';
 import { ConnectionFailed, errorOf } from './errors.js';
-import { sendInParts } from './parts.js';
+import { REFUSED, sendInParts } from './parts.js';
 import { stream } from './stream.js';
 import { wait, withId } from './tools.js';
 
@@ -10,7 +10,6 @@ export { Batcher } from './batcher.js';
 export { verifyWebhook } from './webhook.js';
 
 const RETRY_AFTER_SECONDS_MAX = 60;
-const REFUSED = new Set([429, 503]);       // nothing was done: may be tried again, whatever it was
 const UNKNOWN = new Set([0, 500, 502, 504]);  // may be tried again where twice is as good as once
 const REPEATABLE = new Set(['GET', 'HEAD', 'PUT', 'DELETE']);
 

@@ -2,7 +2,7 @@
 // the rest is taken: it is sent again by itself, and one answer is made of all.
 import { MillraceError } from './errors.js';
 
-const FOR_NOW = new Set([429, 503]);
+export const REFUSED = new Set([429, 503]);  // nothing was done: may be tried again, whatever it was
 
 const spread = (answer, count) => {
   const refused = new Map(answer.rejected.map((entry) => [entry.index, entry]));
@@ -15,7 +15,7 @@ export async function sendInParts(events, sendOnce, turns, pause) {
   const answer = await sendOnce(events);
   const outcomes = spread(answer, events.length);
   for (let turn = 0; turn < turns; turn++) {
-    const left = [...outcomes.keys()].filter((at) => FOR_NOW.has(outcomes[at].refused?.error.statusCode));
+    const left = [...outcomes.keys()].filter((at) => REFUSED.has(outcomes[at].refused?.error.statusCode));
     if (!left.length) break;
     await pause(turn);
     let more;

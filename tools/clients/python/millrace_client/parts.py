@@ -1,8 +1,7 @@
 """Of a batch that a cluster cuts up by key, what nobody can take at the moment stands in `rejected`
 with 503 (or 429), while the rest is taken: it is sent again by itself, and one answer is made of all."""
 from .errors import MillraceError
-
-FOR_NOW = (429, 503)
+from .transport import REFUSED
 
 
 def _spread(answer, count):
@@ -18,7 +17,7 @@ def send_in_parts(events, send_once, turns, pause):
     outcomes = _spread(answer, len(events))
     for turn in range(turns):
         left = [at for at, (_, refused) in enumerate(outcomes)
-                if refused and refused["error"].get("statusCode") in FOR_NOW]
+                if refused and refused["error"].get("statusCode") in REFUSED]
         if not left:
             break
         pause(turn)
