@@ -22,11 +22,16 @@ bool PartitionMachine::comes_back(const StreamEvent& info) {
     const store::ReplicaPosition& at = reader_.at();
     if (!only_missed_ || !info.there || wants_to_heal_ || at.created_us != info.created_us)
         return false;
-    only_missed_ = false;
     if (std::exchange(scans_, false)) stream_.stop_reading();
-    status_.role = PartitionRole::kCatchingUp;
-    status_.trouble.clear();
+    leave_diverged(PartitionRole::kCatchingUp);
     return true;
+}
+
+void PartitionMachine::leave_diverged(PartitionRole role) {
+    only_missed_ = false;
+    wrong_since_ns_ = 0;
+    status_.role = role;
+    status_.trouble.clear();
 }
 
 void PartitionMachine::diverge(std::string why) {
@@ -52,13 +57,11 @@ void PartitionMachine::begin_heal(std::int64_t now_ns) {
     at.sequence = read_to_ = healed_base_;
     at.created_us = info_->created_us;
     reader_.passed(at);
-    wrong_since_ns_ = 0;
-    only_missed_ = false;
     ring_.forget();
     kept_.clear();
     kept_bytes_ = 0;
     wants_to_heal_ = false;
-    status_.role = PartitionRole::kStandby;
+    leave_diverged(PartitionRole::kStandby);
     publish(Purpose::kEpoch,
             seal_unit(MessageKind::kEpoch, next_place(status_.epoch + 1), body.json()), now_ns);
 }
@@ -80,10 +83,7 @@ void PartitionMachine::look_for_heal(const StreamEvent& event, std::int64_t now_
             read_to_ = before.sequence;
             reading_ = true;
             ring_.forget();
-            wrong_since_ns_ = 0;
-            only_missed_ = false;
-            status_.role = PartitionRole::kCatchingUp;
-            status_.trouble.clear();
+            leave_diverged(PartitionRole::kCatchingUp);
             StreamEvent again = event;
             return take_message(again, now_ns);
         }

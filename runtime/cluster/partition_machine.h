@@ -206,6 +206,7 @@ private:
     void keep(std::uint64_t sequence, std::string_view bytes);
     void wait_or_diverge(std::string why, std::int64_t now_ns);
     bool comes_back(const StreamEvent& info);
+    void leave_diverged(PartitionRole role);
     void note_trouble(const std::string& words);
     void end(PartitionRole role, std::string why);
     bool over() const {
