@@ -100,28 +100,30 @@ private:
 
     // Until each line of the batch is taken, or refused for good.
     bool flush() {
-        for (int turn = 1; !places_.empty(); ++turn) {
+        tries_ = 0;
+        while (!places_.empty()) {
             HttpRequest request{.method = "POST", .path = "/v2/events?ids=0"};
             request.body = std::move(body_);
             request.content_type = "application/x-ndjson";
             const std::unique_ptr<HttpReply> reply = send(request);
             again_.clear();
-            if (reply == nullptr || !count(*reply, turn < kBusyTriesMax)) return false;
+            if (reply == nullptr || !count(*reply, tries_ < kBusyTriesMax)) return false;
             keep_for_again(request.body);
-            if (!places_.empty()) std::this_thread::sleep_for(kBusyWait * turn);
+            if (!places_.empty()) std::this_thread::sleep_for(kBusyWait * tries_);
         }
         progress_.update(bytes_before_ + read_, accepted + duplicates + rejected_count);
         return true;
     }
 
     std::unique_ptr<HttpReply> send(const HttpRequest& request) {
-        for (int attempt = 1;; ++attempt) {
+        for (;;) {
             std::unique_ptr<HttpReply> reply = context_.send(request);
-            if (reply == nullptr || !is_busy(reply->status) || attempt == kBusyTriesMax)
+            ++tries_;
+            if (reply == nullptr || !is_busy(reply->status) || tries_ >= kBusyTriesMax)
                 return reply;
             // Twice in the log, perhaps: only the one whose events they are can tell.
             if (is_maybe_taken(*reply) && !all_named(request.body)) return reply;
-            std::this_thread::sleep_for(kBusyWait * attempt);
+            std::this_thread::sleep_for(kBusyWait * tries_);
         }
     }
 
@@ -228,6 +230,7 @@ private:
     std::string body_;
     std::vector<Place> places_;
     std::vector<Again> again_;
+    int tries_ = 0;                   // of the batch, and of what is left of it
     std::uint64_t bytes_before_ = 0;  // of the files before
     std::uint64_t read_ = 0;
 };
