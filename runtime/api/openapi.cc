@@ -53,12 +53,6 @@ void append_parameters(core::JsonWriter& json, const Route& route) {
     json.end_array();
 }
 
-// What a node of a cluster adds up without the partitions that do not answer, and names those.
-bool goes_without_some(RouteId route) {
-    return route == RouteId::kListExecutors || route == RouteId::kListLog ||
-           route == RouteId::kListDeadLetterGroups || route == RouteId::kTenantUsage;
-}
-
 constexpr std::string_view kMissing =
     R"("missing":{"$ref":"#/components/schemas/MissingPartitions"})";
 
@@ -118,7 +112,7 @@ void append_answers(core::JsonWriter& json, const Route& route, const RouteShape
     else
         append_content(
             json, "application/json",
-            schema_of(shape.answers, goes_without_some(route.id) ? kMissing : std::string_view()));
+            schema_of(shape.answers, shape.goes_without_some ? kMissing : std::string_view()));
     json.end_object();
     json.key("default").begin_object().field("description", "Error");
     append_content(json, "application/json", schema_of("Error"));

@@ -19,6 +19,8 @@ struct RouteShape {
     RouteId route;
     std::string_view takes;
     std::string_view answers;
+    // A node of a cluster adds it up without the partitions that do not answer, and names those.
+    bool goes_without_some = false;
 };
 std::span<const RouteShape> route_shapes();
 

@@ -116,6 +116,37 @@ export interface Script {
   createdAt?: string;
   updatedAt?: string;
 }
+export interface NewCanary {
+  version: number;
+  percent?: number;
+  rollbackOn?: CanaryRules;
+}
+export interface CanaryRules {
+  errorRate?: number;
+  p99Factor?: number;
+  difference?: number;
+  minRuns?: number;
+}
+export interface CanaryArm {
+  version: number;
+  runs: number;
+  failures: number;
+  p99Ms: number;
+}
+export interface Canary {
+  scriptId: string;
+  version: number;
+  percent: number;
+  mode: "canary" | "shadow";
+  state: "running" | "rolledBack";
+  reason: string | null;
+  rollbackOn: CanaryRules;
+  candidate: CanaryArm;
+  baseline: CanaryArm;
+  compared: number;
+  different: number;
+  missing?: MissingPartitions;
+}
 export interface ScriptRun {
   scriptId: string;
   query?: { [name: string]: any };
@@ -1433,9 +1464,9 @@ export interface Calls {
   "PUT /v2/scripts/{id}": { body: NewScript; answer: Script };
   "PATCH /v2/scripts/{id}": { body: MergePatch; answer: Script };
   "DELETE /v2/scripts/{id}": { body: undefined; answer: { [name: string]: any } };
-  "POST /v2/scripts/{id}/canary": { body: { [name: string]: any }; answer: { [name: string]: any } };
-  "GET /v2/scripts/{id}/canary": { body: undefined; answer: { [name: string]: any } };
-  "DELETE /v2/scripts/{id}/canary": { body: undefined; answer: { [name: string]: any } };
+  "POST /v2/scripts/{id}/canary": { body: NewCanary; answer: Canary | Script };
+  "GET /v2/scripts/{id}/canary": { body: undefined; answer: Canary };
+  "DELETE /v2/scripts/{id}/canary": { body: undefined; answer: Script };
   "POST /v2/scripts/{id}/rollback": { body: { [name: string]: any }; answer: { [name: string]: any } };
   "POST /v2/scripts/{id}/try": { body: { [name: string]: any }; answer: { [name: string]: any } };
   "GET /v2/scripts/{id}/versions": { body: undefined; answer: {

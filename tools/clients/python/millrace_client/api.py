@@ -175,6 +175,61 @@ class Script(_Script, _ScriptFurther):
     pass
 
 
+_NewCanary = TypedDict("_NewCanary", {
+    "version": "int",
+})
+_NewCanaryFurther = TypedDict("_NewCanaryFurther", {
+    "percent": "float",
+    "rollbackOn": "CanaryRules",
+}, total=False)
+
+class NewCanary(_NewCanary, _NewCanaryFurther):
+    pass
+
+
+_CanaryRulesFurther = TypedDict("_CanaryRulesFurther", {
+    "errorRate": "float",
+    "p99Factor": "float",
+    "difference": "float",
+    "minRuns": "int",
+}, total=False)
+
+class CanaryRules(_CanaryRulesFurther):
+    pass
+
+
+_CanaryArm = TypedDict("_CanaryArm", {
+    "version": "int",
+    "runs": "int",
+    "failures": "int",
+    "p99Ms": "float",
+})
+
+class CanaryArm(_CanaryArm):
+    pass
+
+
+_Canary = TypedDict("_Canary", {
+    "scriptId": "str",
+    "version": "int",
+    "percent": "float",
+    "mode": "Literal['canary', 'shadow']",
+    "state": "Literal['running', 'rolledBack']",
+    "reason": "Union[str, None]",
+    "rollbackOn": "CanaryRules",
+    "candidate": "CanaryArm",
+    "baseline": "CanaryArm",
+    "compared": "int",
+    "different": "int",
+})
+_CanaryFurther = TypedDict("_CanaryFurther", {
+    "missing": "MissingPartitions",
+}, total=False)
+
+class Canary(_Canary, _CanaryFurther):
+    pass
+
+
 _ScriptRun = TypedDict("_ScriptRun", {
     "scriptId": "str",
 })
@@ -1618,6 +1673,10 @@ __all__ = [
     "Trace",
     "NewScript",
     "Script",
+    "NewCanary",
+    "CanaryRules",
+    "CanaryArm",
+    "Canary",
     "ScriptRun",
     "ScriptAnswer",
     "Pattern",
