@@ -91,82 +91,23 @@ std::shared_ptr<MqttUnderWay> mqtt_under_way_of(const PeerDeps& deps, const Link
     return found;
 }
 
-bool read_id(std::string_view text, std::int64_t& out) {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
-    return error == std::errc() && end == text.data() + text.size();
-}
-
-constexpr std::size_t kMarkDigits = 6;
-
 std::uint64_t hash_of(const io::MqttPacket& packet) {
     return core::hash_key(packet.payload) ^ core::hash_key(packet.topic);
 }
 std::uint32_t mark_of(const io::MqttPacket& packet) {
-    return static_cast<std::uint32_t>(hash_of(packet) >> 40);
+    return static_cast<std::uint32_t>(hash_of(packet) >> (64 - MqttHeld::kMarkBits));
 }
 
-// In the order of ids. Positions of before there were marks have none.
-bool read_marks(std::string_view text, MqttReceived& out) {
-    if (text.size() != out.size() * kMarkDigits) return text.empty();
-    for (auto& [id, mark] : out) {
-        const auto [end, error] = std::from_chars(text.data(), text.data() + kMarkDigits, mark, 16);
-        if (error != std::errc() || end != text.data() + kMarkDigits) return false;
-        text.remove_prefix(kMarkDigits);
-    }
-    return true;
-}
-
-bool read_received(std::string_view position, MqttReceived& out, std::int64_t& session_us,
-                   std::uint64_t& exact) {
+// What it knows of the session whose packets have ids.
+bool read_session(std::string_view position, MqttHeld& held, std::int64_t& session_us,
+                  std::uint64_t& exact) {
     core::JsonDom dom;
-    auto root = dom.parse(position);
+    const auto root = dom.parse(position);
     core::JsonElement member;
-    core::JsonArray list;
     if (!root || !root->is_object()) return false;
     if (root->find("session", member) && !member.get(session_us)) return false;
     if (root->find("exact", member) && !member.get(exact)) return false;
-    if (!root->find("received", member)) return true;
-    if (!member.get(list)) return false;
-    for (const core::JsonElement item : list) {
-        std::int64_t first = 0, last = 0;
-        std::string_view range;
-        if (item.get(range)) {
-            const std::size_t dash = range.find('-');
-            if (dash == std::string_view::npos || !read_id(range.substr(0, dash), first) ||
-                !read_id(range.substr(dash + 1), last))
-                return false;
-        } else {
-            if (!item.get(first)) return false;
-            last = first;
-        }
-        if (first < 1 || last < first || last > UINT16_MAX) return false;
-        for (std::int64_t id = first; id <= last; ++id)
-            out.emplace_hint(out.end(), static_cast<std::uint16_t>(id), kMqttNoMark);
-    }
-    std::string_view marks;
-    if (root->find("marks", member) && !member.get(marks)) return false;
-    return read_marks(marks, out);
-}
-
-// A broker numbers on: what is under way is few ranges, though it be all ids that there are.
-void append_received(core::JsonWriter& json, const MqttReceived& received) {
-    json.key("received").begin_array();
-    for (auto at = received.begin(); at != received.end();) {
-        const std::uint16_t first = at->first;
-        std::uint16_t last = first;
-        while (++at != received.end() && at->first == last + 1) last = at->first;
-        if (last == first)
-            json.value(first);
-        else
-            json.value(std::to_string(first) + "-" + std::to_string(last));
-    }
-    json.end_array();
-    std::string marks;
-    for (const auto& [id, mark] : received) {
-        if (mark == kMqttNoMark) return;
-        core::append_hex(marks, mark, kMarkDigits);
-    }
-    json.field("marks", marks);
+    return held.read(*root);
 }
 
 }  // namespace
@@ -182,12 +123,30 @@ MqttSource::MqttSource(const PeerDeps& deps, const Link& link, const LinkConfig&
       client_(mqtt_source_client(deps, link, config, position)),
       connection_(*deps.clock, *deps.rules, mqtt_place_of(deps, link, config, client_)),
       since_us_(deps.clock->wall_us()) {
-    if (begun_ && !read_received(position, received_, session_us_, exact_))
+    if (begun_ && !read_session(position, held_, session_us_, exact_))
         stop("its position does not read: which packets were received is not known");
 }
 
 std::size_t MqttSource::turn(SourceBatch& batch) {
     if (trouble()) return 0;
+    // A position tells of all that is held: where that is much, it is for as much in one.
+    const std::size_t worth = std::min(held_.size() / kHeldShare, kTurnPacketsMax);
+    std::size_t done = 0, before = 0;
+    do {
+        before = done;
+        done += read_on(batch);
+    } while (done > before && done < worth && !batch.full() && !trouble());
+    if (std::exchange(moved_, false)) {
+        batch.position = position_json();
+        batch.acknowledges = kept_ + unkept_.size();
+    }
+    batch.whole = config_.qos == 2;
+    connection_.push();
+    if (!connection_.error().empty()) fail(connection_.error());
+    return done;
+}
+
+std::size_t MqttSource::read_on(SourceBatch& batch) {
     std::size_t done = 0;
     connection_.turn();
     if (connection_.open() && !std::exchange(asked_, connection_.open())) {
@@ -202,13 +161,6 @@ std::size_t MqttSource::turn(SourceBatch& batch) {
         take(packet, batch);
         ++done;
     }
-    if (std::exchange(moved_, false)) {
-        batch.position = position_json();
-        batch.acknowledges = kept_ + unkept_.size();
-    }
-    batch.whole = config_.qos == 2;
-    connection_.push();
-    if (!connection_.error().empty()) fail(connection_.error());
     return done;
 }
 
@@ -241,7 +193,7 @@ void MqttSource::begin_session() {
         return fail(std::string(kMqttOldSession));
     }
     if (!connection_.broker().session_there) {
-        received_.clear();
+        held_.clear();
         session_us_ = since_us_;
         exact_ = 0;
     }
@@ -252,21 +204,24 @@ void MqttSource::begin_session() {
 // It goes out of the row before the broker may give its id to another message.
 void MqttSource::take_release(std::uint16_t id) {
     moved_ = true;
-    received_.erase(id);
+    const bool next_is_due = held_.release(id);
     unkept_.push_back({Word::Kind::kComplete, id});
+    if (next_is_due) unkept_.push_back({Word::Kind::kReceived, id});
 }
 
 void MqttSource::take_message(const io::MqttPacket& packet, SourceBatch& batch) {
     moved_ = true;
     if (packet.qos == 1) unkept_.push_back({Word::Kind::kAck, packet.id});
     if (packet.qos == 2) {
-        unkept_.push_back({Word::Kind::kReceived, packet.id});
-        const std::uint32_t mark = mark_of(packet);
-        const auto [held, is_new] = received_.try_emplace(packet.id, mark);
-        // Without DUP it is sent for the first time, whatever was under its id (README).
-        const bool may_repeat = !is_new && packet.again;
-        if (may_repeat && (held->second == mark || held->second == kMqttNoMark)) return;
-        held->second = mark;
+        const MqttHeld::Taken taken = held_.take(packet.id, mark_of(packet), packet.again);
+        if (taken.refused) {
+            return fail("the broker has " + std::to_string(MqttHeld::kEntriesMax) +
+                        " messages in flight and sends more, where it was asked for " +
+                        std::to_string(kReceiveMax) +
+                        " at once: bound what waits in it (mosquitto: max_queued_messages)");
+        }
+        if (taken.answers) unkept_.push_back({Word::Kind::kReceived, packet.id});
+        if (!taken.is_new) return;
     }
     subject_.assign(packet.topic);
     std::replace(subject_.begin(), subject_.end(), '/', '.');
@@ -304,7 +259,7 @@ std::string MqttSource::position_json() const {
     json.begin_object().field("since", core::format_timestamp(since_us_));
     json.field("count", count_).field("client", client_);
     if (session_us_ > 0) json.field("session", session_us_).field("exact", exact_);
-    if (!received_.empty()) append_received(json, received_);
+    held_.write(json);
     json.end_object();
     return out;
 }

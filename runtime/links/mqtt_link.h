@@ -16,13 +16,13 @@
 
 #include "runtime/links/link_peer.h"
 #include "runtime/links/mqtt_connection.h"
+#include "runtime/links/mqtt_held.h"
 #include "runtime/links/mqtt_under_way.h"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -30,14 +30,12 @@
 
 namespace millrace::runtime {
 
-// By a packet's id: 24 bits of a hash over topic and payload, or kMqttNoMark.
-using MqttReceived = std::map<std::uint16_t, std::uint32_t>;
-inline constexpr std::uint32_t kMqttNoMark = UINT32_MAX;
-
 class MqttSource final : public LinkSource {
 public:
     static constexpr std::uint16_t kReceiveMax = 2'000;
     static constexpr std::uint32_t kSessionSeconds = 30 * 86'400;
+    static constexpr std::size_t kHeldShare = 8;
+    static constexpr std::size_t kTurnPacketsMax = 16'384;
 
     MqttSource(const PeerDeps& deps, const Link& link, const LinkConfig& config,
                std::string_view position);
@@ -54,6 +52,7 @@ public:
     }
 
 private:
+    std::size_t read_on(SourceBatch& batch);
     void take(const io::MqttPacket& packet, SourceBatch& batch);
     void take_message(const io::MqttPacket& packet, SourceBatch& batch);
     void begin_session();
@@ -82,12 +81,8 @@ private:
     };
     std::deque<Word> unkept_;
     std::uint64_t kept_ = 0;  // so many were
-    // Packets of QoS 2 that were received and are not released, with marks of what they said: one
-    // of them that comes again (DUP) is no further message. What comes for the first time under an
-    // id that is held is one, and so is what says something else: the broker has lost what it knew
-    // of that id, or gives it to several.
-    MqttReceived received_;
-    bool moved_ = false;  // the position, in this turn, whether a message came or none
+    MqttHeld held_;           // of QoS 2
+    bool moved_ = false;      // the position, in this turn, whether a message came or none
     std::string subject_;
 };
 
