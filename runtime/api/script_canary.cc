@@ -35,7 +35,7 @@ ApiResponse shown(Call& call, ScriptNumber number) {
     std::string body;
     core::JsonWriter json(body);
     json.begin_object();
-    call.services.canaries().append(json, number);
+    call.services.canaries().append(json, number, call.services.clock().monotonic_ns());
     json.end_object();
     return json_response(200, std::move(body));
 }
@@ -77,19 +77,29 @@ core::Result<CanarySpec> read_canary(Call& call, const ScriptRef& current) {
     return spec;
 }
 
-// It is what everybody runs from now on.
-Answer promote(Call& call, const CanarySpec& spec) {
-    call.services.canaries().end(spec.number);
+// The canary is over: everybody runs `version`, which is the newest or becomes that first, so that
+// nobody runs the other one in between.
+Answer end_with(Call& call, const CanarySpec& spec, const Script& version, bool is_newest) {
+    Answer answer = is_newest ? get_document<Script>(call)
+                              : changed<Script>(call,
+                                                call.services.registry().table<Script>().put(
+                                                    change_context(call), spec.script_id,
+                                                    document_kind<Script>().show(version)),
+                                                200);
+    if (!answer) return answer;
     if (auto kept = call.services.keep_canary(nullptr, spec); !kept)
         return core::fail(kept.error());
-    audit(call, "promote", "script", spec.script_id,
-          [&](core::JsonWriter& json) { json.field("version", spec.candidate->version); });
-    if (spec.candidate->version == spec.current) return get_document<Script>(call);
-    return changed<Script>(
-        call,
-        call.services.registry().table<Script>().put(change_context(call), spec.script_id,
-                                                     document_kind<Script>().show(*spec.candidate)),
-        200);
+    call.services.canaries().end(spec.number);
+    return answer;
+}
+
+Answer promote(Call& call, const CanarySpec& spec) {
+    Answer answer = end_with(call, spec, *spec.candidate, spec.candidate->version == spec.current);
+    if (answer) {
+        audit(call, "promote", "script", spec.script_id,
+              [&](core::JsonWriter& json) { json.field("version", spec.candidate->version); });
+    }
+    return answer;
 }
 
 }  // namespace
@@ -107,7 +117,7 @@ Answer put_canary(Call& call) {
         json.field("version", spec->candidate->version).field("percent", spec->percent);
     });
     const ScriptNumber number = spec->number;
-    call.services.canaries().begin(std::move(*spec));
+    call.services.canaries().begin(std::move(*spec), call.services.clock().monotonic_ns());
     return shown(call, number);
 }
 
@@ -126,17 +136,11 @@ Answer delete_canary(Call& call) {
     if (!current) return not_found("script", id);
     const auto spec = call.services.canaries().find(current->number);
     if (!spec) return not_found("canary of script", id);
-    call.services.canaries().end(current->number);
-    if (auto kept = call.services.keep_canary(nullptr, *spec); !kept)
-        return core::fail(kept.error());
-    audit(call, "rollback", "script", id);
-    if (spec->current != current->version || spec->candidate->version != current->version)
-        return get_document<Script>(call);
-    return changed<Script>(
-        call,
-        call.services.registry().table<Script>().put(change_context(call), id,
-                                                     document_kind<Script>().show(*spec->baseline)),
-        200);
+    const bool tries_newest =
+        spec->current == current->version && spec->candidate->version == current->version;
+    Answer answer = end_with(call, *spec, *spec->baseline, !tries_newest);
+    if (answer) audit(call, "rollback", "script", id);
+    return answer;
 }
 
 }  // namespace millrace::runtime::api

@@ -15,6 +15,7 @@ namespace millrace::runtime::crossing {
 inline constexpr std::string_view kCrossingEventsPath = "/cluster/events";
 inline constexpr std::string_view kCrossingRegistryPath = "/cluster/registry";
 inline constexpr std::string_view kCrossingFollowPath = "/cluster/follow";
+inline constexpr std::string_view kCrossingCanariesPath = "/cluster/canaries";
 inline constexpr std::string_view kPartitionHeader = "Millrace-Partition";
 inline constexpr std::string_view kRelayHeader = "Millrace-Relay";
 

@@ -2,17 +2,12 @@
 
 #include "core/json_reader.h"
 
-#include <cstdio>
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 namespace millrace::runtime {
 namespace {
-
-std::string share_text(double share) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%.1f %%", share * 100);
-    return text;
-}
 
 // Keys spread evenly over 0..1, the same ones for the same script each time.
 double place_of(std::uint64_t key, std::uint32_t script) {
@@ -66,51 +61,16 @@ core::Result<CanarySpec> read_canary_document(std::string_view text, const FindV
 
 // ---- figures
 
-std::string CanaryTable::figures_of(const Entry& entry) {
-    std::string out;
-    core::JsonWriter json(out);
-    json.begin_object().field("beganUs", entry.spec.began_us);
-    json.field("compared", entry.compared).field("different", entry.different);
-    for (const auto& [name, arm] :
-         {std::pair("candidate", &entry.candidate), std::pair("baseline", &entry.baseline)}) {
-        json.key(name).begin_object().field("runs", arm->runs).field("failures", arm->failures);
-        json.key("durations");
-        arm->durations.write(json);
-        json.end_object();
-    }
-    json.end_object();
-    return out;
-}
-
-bool CanaryTable::read_figures(std::string_view figures, Entry& entry) {
-    core::JsonDocument document;
-    auto in = document.parse_object(figures, "figures");
-    if (!in) return false;
-    std::int64_t began_us = 0;
-    bool good = true;
-    in->integer("beganUs", began_us, 0, INT64_MAX);
-    in->integer_as("compared", entry.compared, 0, INT64_MAX);
-    in->integer_as("different", entry.different, 0, INT64_MAX);
-    for (const auto& [name, arm] :
-         {std::pair("candidate", &entry.candidate), std::pair("baseline", &entry.baseline)}) {
-        auto one = in->object(name, core::Presence::kRequired);
-        if (!one) return false;
-        one->integer_as("runs", arm->runs, 0, INT64_MAX);
-        one->integer_as("failures", arm->failures, 0, INT64_MAX);
-        const auto durations = one->any("durations");
-        good &= durations && arm->durations.read(*durations);
-        (void)one->finish();
-        in->join(*one);
-    }
-    return in->finish() && good && began_us == entry.spec.began_us;
-}
-
 void CanaryTable::keep(const std::function<void(ScriptNumber, std::string&& figures)>& put) {
     if (!changed_.load(std::memory_order_relaxed)) return;
     const std::lock_guard lock(mutex_);
     changed_.store(false, std::memory_order_relaxed);
     for (auto& [number, entry] : entries_) {
-        if (std::exchange(entry.changed, false)) put(ScriptNumber(number), figures_of(entry));
+        if (!std::exchange(entry.changed, false)) continue;
+        std::string figures;
+        core::JsonWriter json(figures);
+        write_canary_figures(json, {entry.spec.began_us, entry.own});
+        put(ScriptNumber(number), std::move(figures));
     }
 }
 
@@ -120,10 +80,9 @@ bool CanaryTable::restore(ScriptNumber number, std::string_view figures) {
         const std::lock_guard lock(mutex_);
         const auto at = entries_.find(number.value);
         if (at == entries_.end()) return false;
-        Entry read;
-        read.spec = at->second.spec;
-        if (!read_figures(figures, read)) return false;
-        at->second = std::move(read);
+        auto read = read_canary_figures(figures);
+        if (!read || read->began_us != at->second.spec.began_us) return false;
+        at->second.own = read->figures;
         // It was to be given up, and the process ended before that was written.
         judge_and_tell(at->second, told);
     }
@@ -133,11 +92,22 @@ bool CanaryTable::restore(ScriptNumber number, std::string_view figures) {
 
 // ---- versions
 
-void CanaryTable::begin(CanarySpec spec) {
+void CanaryTable::spread_over(std::size_t partition, std::size_t partitions,
+                              std::function<bool(core::TenantId)> is_home) {
+    partition_ = partition;
+    partitions_ = partitions;
+    is_home_ = std::move(is_home);
+}
+
+void CanaryTable::begin(CanarySpec spec, std::optional<std::int64_t> fresh_ns) {
     const std::lock_guard lock(mutex_);
-    Entry entry;
+    Entry& entry = entries_[spec.number.value];
+    if (entry.spec.began_us != spec.began_us) entry = {};
     entry.spec = std::move(spec);
-    entries_.insert_or_assign(entry.spec.number.value, std::move(entry));
+    entry.knows_others = partitions_ <= 1 || fresh_ns;
+    for (std::size_t p = 0; fresh_ns && p < partitions_; ++p) {
+        if (p != partition_) entry.others[p].at_ns = fresh_ns;
+    }
     count_.store(entries_.size(), std::memory_order_relaxed);
 }
 
@@ -146,6 +116,15 @@ bool CanaryTable::end(ScriptNumber number) {
     const bool there = entries_.erase(number.value) != 0;
     count_.store(entries_.size(), std::memory_order_relaxed);
     return there;
+}
+
+bool CanaryTable::follow(ScriptNumber number, std::optional<std::uint32_t> newest) {
+    if (!any()) return false;
+    if (!newest) return end(number);
+    const std::lock_guard lock(mutex_);
+    const auto at = entries_.find(number.value);
+    if (at != entries_.end()) at->second.superseded = at->second.spec.current != *newest;
+    return false;
 }
 
 std::optional<CanarySpec> CanaryTable::find(ScriptNumber number) const {
@@ -174,7 +153,7 @@ void CanaryTable::ran(const Script& script, bool well, std::int64_t duration_us)
         Entry& entry = at->second;
         const bool candidate = script.version == entry.spec.candidate->version;
         if (!candidate && script.version != entry.spec.baseline->version) return;
-        Arm& arm = candidate ? entry.candidate : entry.baseline;
+        CanaryArm& arm = candidate ? entry.own.candidate : entry.own.baseline;
         ++arm.runs;
         arm.failures += !well;
         arm.durations.add(duration_us);
@@ -210,9 +189,9 @@ void CanaryTable::compared(ScriptNumber number, bool differs, std::int64_t began
         const std::lock_guard lock(mutex_);
         const auto at = entries_.find(number.value);
         if (at == entries_.end()) return;
-        ++at->second.compared;
+        ++at->second.own.compared;
         at->second.compares_from_ns = ended_ns + (kComparisonShare - 1) * (ended_ns - began_ns);
-        at->second.different += differs;
+        at->second.own.different += differs;
         at->second.changed = true;
         changed_.store(true, std::memory_order_relaxed);
         judge_and_tell(at->second, told);
@@ -220,61 +199,159 @@ void CanaryTable::compared(ScriptNumber number, bool differs, std::int64_t began
     if (told && told_) told_(*told);
 }
 
-// Why it is given up; empty: it is not.
-std::string CanaryTable::judge(const Entry& entry) {
-    const CanaryRules& rules = entry.spec.rules;
-    const auto enough = [&](std::uint64_t count) {
-        return count >= static_cast<std::uint64_t>(rules.runs_min);
-    };
-    if (enough(entry.compared)) {
-        const double share =
-            static_cast<double>(entry.different) / static_cast<double>(entry.compared);
-        if (share > rules.difference)
-            return "it would do something else in " + share_text(share) + " of comparisons";
-    }
-    if (!enough(entry.candidate.runs)) return {};
-    if (entry.candidate.failing() > entry.baseline.failing() + rules.error_rate)
-        return "it fails in " + share_text(entry.candidate.failing()) + " of runs, the other in " +
-               share_text(entry.baseline.failing());
-    const std::int64_t p99_us = entry.candidate.durations.p99_us();
-    const std::int64_t base_us = entry.baseline.durations.p99_us();
-    if (enough(entry.baseline.runs) && p99_us > kP99UsAlways &&
-        static_cast<double>(p99_us) > rules.p99_factor * static_cast<double>(base_us))
-        return "its p99 is " + std::to_string(p99_us / 1000) + " ms, the other's " +
-               std::to_string(base_us / 1000) + " ms";
-    return {};
-}
-
 void CanaryTable::judge_and_tell(Entry& entry, std::optional<CanarySpec>& told) {
-    if (!entry.spec.rolled_back.empty()) return;
-    entry.spec.rolled_back = judge(entry);
+    if (!entry.runs() || !judges(entry.spec) || !entry.knows_others) return;
+    CanaryFigures all = entry.own.whole();
+    all.add(entry.of_others);
+    entry.spec.rolled_back = judge_canary(entry.spec.rules, all);
     if (!entry.spec.rolled_back.empty()) told = entry.spec;
 }
 
-void CanaryTable::append_arm(core::JsonWriter& json, const Script& script, const Arm& arm) {
+void CanaryTable::append_arm(core::JsonWriter& json, const Script& script, const CanaryArm& arm) {
     json.begin_object().field("version", script.version).field("runs", arm.runs);
     json.field("failures", arm.failures);
     json.field("p99Ms", static_cast<double>(arm.durations.p99_us()) / 1000.0).end_object();
 }
 
-void CanaryTable::append(core::JsonWriter& json, ScriptNumber number) const {
+void CanaryTable::append(core::JsonWriter& json, ScriptNumber number, std::int64_t now_ns) const {
     const std::lock_guard lock(mutex_);
     const auto at = entries_.find(number.value);
     if (at == entries_.end()) return;
     const Entry& entry = at->second;
     const CanarySpec& spec = entry.spec;
+    CanaryFigures all = entry.own.whole();
+    all.add(entry.of_others);
     json.field("scriptId", spec.script_id).field("version", spec.candidate->version);
     json.field("percent", spec.percent).field("mode", spec.percent > 0 ? "canary" : "shadow");
-    json.field("state", spec.rolled_back.empty() ? "running" : "rolledBack");
+    const std::string_view ended = entry.superseded ? "superseded" : "running";
+    json.field("state", spec.rolled_back.empty() ? ended : "rolledBack");
     json.field_or_null("reason", spec.rolled_back);
     json.key("rollbackOn").begin_object().field("errorRate", spec.rules.error_rate);
     json.field("p99Factor", spec.rules.p99_factor).field("difference", spec.rules.difference);
     json.field("minRuns", spec.rules.runs_min).end_object();
     json.key("candidate");
-    append_arm(json, *spec.candidate, entry.candidate);
+    append_arm(json, *spec.candidate, all.candidate);
     json.key("baseline");
-    append_arm(json, *spec.baseline, entry.baseline);
-    json.field("compared", entry.compared).field("different", entry.different);
+    append_arm(json, *spec.baseline, all.baseline);
+    json.field("compared", all.compared).field("different", all.different);
+    append_missing(json, entry, now_ns);
+}
+
+// Partitions whose figures are not in the sum; of what still runs, also where they are old.
+void CanaryTable::append_missing(core::JsonWriter& json, const Entry& entry,
+                                 std::int64_t now_ns) const {
+    if (partitions_ <= 1 || !judges(entry.spec)) return;
+    bool any = false;
+    for (std::size_t p = 0; p < partitions_; ++p) {
+        const auto heard = entry.others.find(p);
+        const bool known = heard != entry.others.end() && heard->second.at_ns &&
+                           (!entry.runs() || now_ns - *heard->second.at_ns <= kHeardNs);
+        if (p == partition_ || known) continue;
+        if (!std::exchange(any, true)) json.key("missing").begin_array();
+        json.value(p);
+    }
+    if (any) json.end_array();
+}
+
+// ---- partitions
+
+bool CanaryTable::asks_others() const {
+    if (partitions_ <= 1 || !any()) return false;
+    const std::lock_guard lock(mutex_);
+    // Of what has ended once is enough.
+    const auto asks = [this](const Entry& entry) {
+        if (!judges(entry.spec)) return false;
+        const auto heard =
+            std::count_if(entry.others.begin(), entry.others.end(),
+                          [](const auto& of) { return of.second.at_ns.has_value(); });
+        return entry.runs() || static_cast<std::size_t>(heard) + 1 < partitions_;
+    };
+    return std::any_of(entries_.begin(), entries_.end(),
+                       [&asks](const auto& one) { return asks(one.second); });
+}
+
+std::string CanaryTable::told(const std::function<bool(core::TenantId)>& of) const {
+    Told all;
+    {
+        const std::lock_guard lock(mutex_);
+        for (const auto& [number, entry] : entries_) {
+            if (of(entry.spec.tenant))
+                all.emplace(number, KeptCanaryFigures{entry.spec.began_us, entry.own});
+        }
+    }
+    std::string out;
+    core::JsonWriter json(out);
+    json.begin_object().key("items").begin_array();
+    for (const auto& [number, kept] : all) {
+        json.begin_object().field("number", number).key("figures");
+        write_canary_figures(json, kept);
+        json.end_object();
+    }
+    json.end_array().end_object();
+    return out;
+}
+
+bool CanaryTable::hear(std::size_t partition, std::string_view told, std::int64_t now_ns) {
+    core::JsonDocument document;
+    auto in = document.parse_object(told, "figures");
+    if (!in) return false;
+    core::JsonArray items;
+    const auto all = in->any("items");
+    if (!all || !all->get(items)) return false;
+    Told read;
+    for (const core::JsonElement item : items) {
+        core::JsonMembers members;
+        if (!item.get(members)) return false;
+        core::JsonObject one(members, "items");
+        std::uint32_t number = 0;
+        one.integer_as("number", number, 0, UINT32_MAX, core::Presence::kRequired);
+        const auto text = one.any("figures");
+        if (!one.finish() || !text) return false;
+        auto figures = read_canary_figures(text->raw());
+        if (!figures) return false;
+        read.insert_or_assign(number, *figures);
+    }
+    take_told(partition, read, now_ns);
+    return true;
+}
+
+void CanaryTable::hear_nothing(std::size_t partition, std::int64_t now_ns) {
+    take_told(partition, {}, now_ns);
+}
+
+bool CanaryTable::knows_others(const Entry& entry, std::int64_t now_ns) const {
+    const auto speaks_or_can_not = [now_ns](const auto& of) {
+        return of.second.at_ns || now_ns - of.second.asked_ns >= kSilentNs;
+    };
+    return entry.others.size() + 1 >= partitions_ &&
+           std::all_of(entry.others.begin(), entry.others.end(), speaks_or_can_not);
+}
+
+// Of what it does not know yet, or not any more, it has said nothing.
+void CanaryTable::take_told(std::size_t partition, const Told& told, std::int64_t now_ns) {
+    std::vector<CanarySpec> given_up;
+    {
+        const std::lock_guard lock(mutex_);
+        for (auto& [number, entry] : entries_) {
+            if (!judges(entry.spec)) continue;
+            Heard& heard = entry.others[partition];
+            if (heard.asked_ns == 0) heard.asked_ns = now_ns;
+            const auto at = told.find(number);
+            if (at != told.end() && at->second.began_us == entry.spec.began_us) {
+                heard.figures = at->second.figures.whole();
+                heard.at_ns = now_ns;
+            }
+            entry.of_others = {};
+            for (const auto& [other, of] : entry.others) entry.of_others.add(of.figures);
+            entry.knows_others = knows_others(entry, now_ns);
+            std::optional<CanarySpec> over;
+            judge_and_tell(entry, over);
+            if (over) given_up.push_back(std::move(*over));
+        }
+    }
+    for (const CanarySpec& spec : given_up) {
+        if (told_) told_(spec);
+    }
 }
 
 }  // namespace millrace::runtime

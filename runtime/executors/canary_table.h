@@ -2,8 +2,11 @@
 //       runs, what the two have come to, and when the new one is given up by itself: when it fails
 //       more often, takes longer, or (in the shadow, beside the old one) would do something else.
 // Threads: any; a lock is held briefly, and nothing is locked while there is no canary.
-//       The figures are rows in the commits of the runs that they count (canary_figures), so that
-//       a start goes on where they stood; what was under way at a crash may be counted twice.
+//       The figures are rows in the commits of the runs that they count (canary_figures.h), so
+//       that a start goes on where they stood; what was under way at a crash may be counted twice.
+//       Where a tenant's events are spread over partitions each counts its own; the tenant's home
+//       hears what the others have, and it alone judges: what all have come to, once each of them
+//       has said so, or was asked in vain for kSilentNs.
 // Lifetime: of the server. The versions are held.
 // Limits: duration_counts.h decides about a p99; kComparisonsPerSecond.
 // Failure: none. What it decides is told by on_rollback, once.
@@ -11,8 +14,9 @@
 
 #include "core/json_writer.h"
 #include "core/result.h"
-#include "runtime/executors/duration_counts.h"
+#include "runtime/executors/canary_figures.h"
 #include "runtime/registry/document_kinds.h"
+#include "runtime/registry/spread_rows.h"
 
 #include <atomic>
 #include <cstddef>
@@ -26,16 +30,8 @@
 
 namespace millrace::runtime {
 
-// Rows of the registry's family; the id is the script's number.
-inline constexpr std::string_view kCanaryKind = "script_canary";
+// Rows of the registry's family beside those of kCanaryKind; the id is the script's number.
 inline constexpr std::string_view kCanaryFiguresKind = "script_canary_figures";
-
-struct CanaryRules {
-    double error_rate = 0.05;  // by so much its share of failures may be larger
-    double p99_factor = 2;     // so many times as long may its p99 be
-    double difference = 0;     // of comparisons in the shadow, such a share may differ
-    std::int64_t runs_min = 20;
-};
 
 struct CanarySpec {
     core::TenantId tenant;
@@ -60,19 +56,38 @@ public:
     static constexpr std::int64_t kComparisonsPerSecond = 5;
     // Of a lane's time: a comparison that took long is the last one for a while.
     static constexpr std::int64_t kComparisonShare = 20;
-    static constexpr std::int64_t kP99UsAlways = 5'000;  // never too long
+    // What another partition has told is as good as now for so long.
+    static constexpr std::int64_t kHeardNs = 5'000'000'000;
+    static constexpr std::int64_t kSilentNs = 30'000'000'000;
 
     void on_rollback(std::function<void(const CanarySpec&)> told) { told_ = std::move(told); }
+    // Before begin(): a tenant's events are in several partitions; `is_home`: this one is its home.
+    void spread_over(std::size_t partition, std::size_t partitions,
+                     std::function<bool(core::TenantId)> is_home);
 
-    void begin(CanarySpec spec);
+    // Of a canary that is there already: its figures stay. `fresh_ns`: it begins at this moment
+    // (monotonic), and nobody has counted anything.
+    void begin(CanarySpec spec, std::optional<std::int64_t> fresh_ns = std::nullopt);
     bool end(ScriptNumber number);
+    // The script has this version now, or is gone: a newer one ends what is tried. True: with its
+    // script a canary has gone.
+    bool follow(ScriptNumber number, std::optional<std::uint32_t> newest);
     // The figures of those that changed since the last call, to be kept in a commit that is made.
     void keep(const std::function<void(ScriptNumber, std::string&& figures)>& put);
     // As they were kept; false: they are of an earlier canary of the script, or none.
     bool restore(ScriptNumber number, std::string_view figures);
     std::optional<CanarySpec> find(ScriptNumber number) const;
-    // Members of an object that is open.
-    void append(core::JsonWriter& json, ScriptNumber number) const;
+    // Members of an object that is open. `now_ns`: monotonic.
+    void append(core::JsonWriter& json, ScriptNumber number, std::int64_t now_ns) const;
+
+    // Whether other partitions have figures of canaries that this one judges.
+    bool asks_others() const;
+    // {"items":[{"number":7,"figures":{...}}]}: what this one has counted, of tenants so chosen.
+    std::string told(const std::function<bool(core::TenantId)>& of) const;
+    // As another one has told it; false: that does not read.
+    bool hear(std::size_t partition, std::string_view told, std::int64_t now_ns);
+    // It was asked in vain.
+    void hear_nothing(std::size_t partition, std::int64_t now_ns);
 
     bool any() const { return count_.load(std::memory_order_relaxed) != 0; }  // a hint
     // The version that a delivery runs; null: the script has no canary.
@@ -85,36 +100,41 @@ public:
     void compared(ScriptNumber number, bool differs, std::int64_t began_ns, std::int64_t ended_ns);
 
 private:
-    struct Arm {
-        std::uint64_t runs = 0;
-        std::uint64_t failures = 0;
-        DurationCounts durations;
-
-        double failing() const {
-            return runs == 0 ? 0 : static_cast<double>(failures) / static_cast<double>(runs);
-        }
+    struct Heard {
+        CanaryFigures figures;  // whole
+        std::optional<std::int64_t> at_ns;
+        std::int64_t asked_ns = 0;  // first, in vain
     };
     struct Entry {
         CanarySpec spec;
-        Arm candidate, baseline;
-        std::uint64_t compared = 0;
-        std::uint64_t different = 0;
+        CanaryFigures own;
+        std::map<std::size_t, Heard> others;  // by partition; of a canary that is judged here
+        CanaryFigures of_others;              // their sum
+        bool knows_others = false;
         std::int64_t second = 0;
         std::int64_t in_second = 0;
         std::int64_t compares_from_ns = 0;
-        bool changed = false;  // since its figures were kept
+        bool changed = false;     // since its figures were kept
+        bool superseded = false;  // by a newer version of the script
+
+        bool runs() const { return !superseded && spec.rolled_back.empty(); }
     };
-    static std::string figures_of(const Entry& entry);
-    static bool read_figures(std::string_view figures, Entry& entry);
-    static std::string judge(const Entry& entry);
+    bool judges(const CanarySpec& spec) const { return !is_home_ || is_home_(spec.tenant); }
+    bool knows_others(const Entry& entry, std::int64_t now_ns) const;
+    using Told = std::map<std::uint32_t, KeptCanaryFigures>;  // by script number
+    void take_told(std::size_t partition, const Told& told, std::int64_t now_ns);
     void judge_and_tell(Entry& entry, std::optional<CanarySpec>& told);
-    static void append_arm(core::JsonWriter& json, const Script& script, const Arm& arm);
+    static void append_arm(core::JsonWriter& json, const Script& script, const CanaryArm& arm);
+    void append_missing(core::JsonWriter& json, const Entry& entry, std::int64_t now_ns) const;
 
     mutable std::mutex mutex_;
     std::map<std::uint32_t, Entry> entries_;  // by script number
     std::atomic<std::size_t> count_{0};
     std::atomic<bool> changed_{false};  // a hint: some entry has
     std::function<void(const CanarySpec&)> told_;
+    std::function<bool(core::TenantId)> is_home_;  // none: this is all there is
+    std::size_t partition_ = 0;
+    std::size_t partitions_ = 1;
 };
 
 }  // namespace millrace::runtime

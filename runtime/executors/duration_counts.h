@@ -22,9 +22,27 @@ public:
     static constexpr std::uint64_t kCountedMax = 4'096;
 
     void add(std::int64_t us) {
-        if (counted_ == kCountedMax) halve();
+        if (counted_ >= kCountedMax) halve();
         ++counts_[bucket_of(us)];
         ++counted_;
+    }
+    // What somebody else has counted besides: for what is asked of both, not to be added to. Each
+    // is to be as if it had forgotten nothing, or whoever has had more runs counts for too little.
+    void add(const DurationCounts& other) {
+        for (std::size_t i = 0; i < kBuckets; ++i) counts_[i] += other.counts_[i];
+        counted_ += other.counted_;
+    }
+    // As if it had forgotten nothing of so many: that was like what it has.
+    DurationCounts stretched_to(std::uint64_t runs) const {
+        DurationCounts out = *this;
+        if (counted_ == 0 || runs <= counted_) return out;
+        const double factor = static_cast<double>(runs) / static_cast<double>(counted_);
+        out.counted_ = 0;
+        for (std::uint64_t& count : out.counts_) {
+            count = static_cast<std::uint64_t>(static_cast<double>(count) * factor);
+            out.counted_ += count;
+        }
+        return out;
     }
     // The middle of the step in which it lies; 0: nothing was counted.
     std::int64_t p99_us() const {
@@ -59,7 +77,7 @@ public:
                 if (!number.get(numbers[at++])) return false;
             }
             if (numbers[0] >= kBuckets || numbers[1] > kCountedMax - counted_) return false;
-            counts_[numbers[0]] = static_cast<std::uint32_t>(numbers[1]);
+            counts_[numbers[0]] = numbers[1];
             counted_ += numbers[1];
         }
         return true;
@@ -80,10 +98,10 @@ private:
     }
     void halve() {
         counted_ = 0;
-        for (std::uint32_t& count : counts_) counted_ += count /= 2;
+        for (std::uint64_t& count : counts_) counted_ += count /= 2;
     }
 
-    std::array<std::uint32_t, kBuckets> counts_{};
+    std::array<std::uint64_t, kBuckets> counts_{};
     std::uint64_t counted_ = 0;
 };
 

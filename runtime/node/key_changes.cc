@@ -31,9 +31,9 @@ void followed(KeyFront& key, Passage& passage, const Gathering& whole, const Key
 
 }  // namespace
 
-void go_and_change(KeyFront& key, Passage& passage, const KeyCase& of) {
+void go_and_change(KeyFront& key, Passage& passage, std::size_t home) {
     passage.follows = true;
-    key.desk().pass_to(passage, of.home, passage.who->principal);
+    key.desk().pass_to(passage, home, passage.who->principal);
 }
 
 void KeyFront::follow_up(Passage& passage) {

@@ -90,15 +90,15 @@ void split_events(KeyFront& key, Passage& passage, SplitPlan&& read) {
 
 }  // namespace
 
-void take_events(KeyFront& key, Passage& passage, const KeyCase& of) {
+void take_events(KeyFront& key, Passage& passage, std::size_t home) {
     const std::string_view type = value_of(passage.headers, "Content-Type");
     std::vector<io::HeaderField> headers;
     for (const auto& [name, value] : passage.headers) headers.push_back({name, value});
     const auto form = body_form(type, headers);
     // What is refused whatever stands in it is refused by whoever knows the words.
     if (!form || !passage.who->scopes.has(identity::Scope::kEventsWrite)) {
-        passage.decided = of.home;
-        return key.desk().pass_to(passage, of.home, passage.who->principal);
+        passage.decided = home;
+        return key.desk().pass_to(passage, home, passage.who->principal);
     }
     const SplitRules rules{.tenant = passage.who->tenant,
                            .hash_seed = key.routing().hash_seed,
@@ -111,7 +111,7 @@ void take_events(KeyFront& key, Passage& passage, const KeyCase& of) {
     if (!plan) return key.desk().answer(passage, plan.error());
     const auto only = plan->only_partition();
     if (plan->entries.empty() && plan->refused.empty()) {
-        passage.decided = of.home;
+        passage.decided = home;
     } else if (only && plan->as_came) {
         passage.decided = only;
     } else if (only && plan->single && plan->refused.empty()) {

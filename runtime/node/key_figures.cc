@@ -101,7 +101,7 @@ void ask_trace(KeyFront& key, const Passage& passage) {
 
 }  // namespace
 
-void ask_for_figures(KeyFront& key, Passage& passage, const KeyCase& /*of*/) {
+void ask_for_figures(KeyFront& key, Passage& passage, std::size_t /*home*/) {
     const Figures which = figures_of(passage.method, passage.path);
     if (which == Figures::kTrace) return ask_trace(key, passage);
     auto made = figures_ask(which, passage.target, key.routing().targets.size());

@@ -56,10 +56,10 @@ void ask_all_of_home(KeyFront& key, Passage& passage, std::size_t home, TellOfHo
 }  // namespace
 
 // Where its id says: so a repeat of it meets it, and events with that id as their key reach it.
-void begin_run(KeyFront& key, Passage& passage, const KeyCase& of) {
+void begin_run(KeyFront& key, Passage& passage, std::size_t home) {
     const std::string_view body = passage.body_view();
     auto placed = place_run(body, key.ids());
-    if (!placed) return go_home(key, passage, of);
+    if (!placed) return go_home(key, passage, home);
     if (placed->body) {
         io::BodyWriter writer = key.desk().body_writer();
         writer.append(*placed->body);
@@ -71,12 +71,12 @@ void begin_run(KeyFront& key, Passage& passage, const KeyCase& of) {
     key.desk().pass_to(passage, *passage.decided, passage.who->principal);
 }
 
-void ask_each(KeyFront& key, Passage& passage, const KeyCase& of) {
-    ask_all_of_home(key, passage, of.home, tell_each);
+void ask_each(KeyFront& key, Passage& passage, std::size_t home) {
+    ask_all_of_home(key, passage, home, tell_each);
 }
 
-void ask_links(KeyFront& key, Passage& passage, const KeyCase& of) {
-    ask_all_of_home(key, passage, of.home, tell_links);
+void ask_links(KeyFront& key, Passage& passage, std::size_t home) {
+    ask_all_of_home(key, passage, home, tell_links);
 }
 
 }  // namespace millrace::runtime::node

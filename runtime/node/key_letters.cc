@@ -74,16 +74,15 @@ void mark_everywhere(KeyFront& key, Passage& passage, const Gathering& looked) {
 
 }  // namespace
 
-void redrive_letters(KeyFront& key, Passage& passage, const KeyCase& of) {
+void redrive_letters(KeyFront& key, Passage& passage, std::size_t home) {
     const RedriveAsked asked = read_redrive_asked(passage.body_view());
-    look_everywhere(
-        key, passage, {},
-        [asked, home = of.home](KeyFront& front, Passage& waits, const Gathering& over) {
-            redrive_everywhere(front, waits, asked, home, over);
-        });
+    look_everywhere(key, passage, {},
+                    [asked, home](KeyFront& front, Passage& waits, const Gathering& over) {
+                        redrive_everywhere(front, waits, asked, home, over);
+                    });
 }
 
-void rehearse_letters(KeyFront& key, Passage& passage, const KeyCase& /*of*/) {
+void rehearse_letters(KeyFront& key, Passage& passage, std::size_t /*home*/) {
     const std::size_t sample = read_sample(passage.body_view());
     ask_everywhere(key, passage, Lacking::kRefuses,
                    [sample](KeyFront& front, Passage& waits, const Gathering& over) {
@@ -93,7 +92,7 @@ void rehearse_letters(KeyFront& key, Passage& passage, const KeyCase& /*of*/) {
                    });
 }
 
-void mark_letters(KeyFront& key, Passage& passage, const KeyCase& /*of*/) {
+void mark_letters(KeyFront& key, Passage& passage, std::size_t /*home*/) {
     look_everywhere(key, passage, {.lacking = Lacking::kIsAnAnswer}, mark_everywhere);
 }
 

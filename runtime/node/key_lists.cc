@@ -53,20 +53,20 @@ void tell_found(KeyFront& key, Passage& passage, const Gathering& whole) {
     key.desk().answer(passage, silent_partition(told->partition));
 }
 
-void ask_by_id(KeyFront& key, Passage& passage, const KeyCase& /*of*/) {
+void ask_by_id(KeyFront& key, Passage& passage, std::size_t /*home*/) {
     key.gather(key.gathering_of_all(passage), tell_found);
 }
 
-void ask_for_trial(KeyFront& key, Passage& passage, const KeyCase& of) {
+void ask_for_trial(KeyFront& key, Passage& passage, std::size_t home) {
     core::JsonDom dom;
     const auto body = dom.parse(passage.body_view());
     core::JsonElement id;
     const bool names_event =
         body && body->is_object() && (body->find("eventId", id) || body->find("event_id", id));
-    (names_event ? ask_by_id : go_home)(key, passage, of);
+    (names_event ? ask_by_id : go_home)(key, passage, home);
 }
 
-void ask_page(KeyFront& key, Passage& passage, const KeyCase& /*of*/) {
+void ask_page(KeyFront& key, Passage& passage, std::size_t /*home*/) {
     const std::size_t partitions = key.routing().targets.size();
     PageAsked asked;
     asked.page.limit = api::kListLimitDefault;

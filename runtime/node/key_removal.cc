@@ -36,9 +36,9 @@ void removed_at_home(KeyFront& key, Passage& passage, const Gathering& over) {
 
 }  // namespace
 
-void remove_subscription(KeyFront& key, Passage& passage, const KeyCase& of) {
+void remove_subscription(KeyFront& key, Passage& passage, std::size_t home) {
     auto whole = key.gathering_of(passage);
-    key.add_part(*whole, of.home, passage.target).body = passage.body;
+    key.add_part(*whole, home, passage.target).body = passage.body;
     key.gather(std::move(whole), removed_at_home);
 }
 

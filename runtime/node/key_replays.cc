@@ -160,14 +160,14 @@ void cancel_replay(KeyFront& key, Passage& passage) {
 
 }  // namespace
 
-void order_replays(KeyFront& key, Passage& passage, const KeyCase& of) {
+void order_replays(KeyFront& key, Passage& passage, std::size_t home) {
     const bool all = passage.path == kReplays;
     if (all && passage.method == io::Method::kPost) return begin_replay(key, passage);
     if (!all && passage.method == io::Method::kDelete) return cancel_replay(key, passage);
     // Nothing is there: whoever knows the words says so.
-    if (!is_repeatable(passage.method)) return go_home(key, passage, of);
+    if (!is_repeatable(passage.method)) return go_home(key, passage, home);
     if (all) return list_replays(key, passage);
-    if (passage.path.ends_with("/diff")) return ask_page(key, passage, of);
+    if (passage.path.ends_with("/diff")) return ask_page(key, passage, home);
     ask_everywhere(key, passage, Lacking::kIsAnAnswer, tell_replay);
 }
 

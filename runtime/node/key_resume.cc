@@ -40,14 +40,14 @@ void resume_at_home(KeyFront& key, Passage& passage, std::size_t home, api::Part
 
 }  // namespace
 
-void resume_everywhere(KeyFront& key, Passage& passage, const KeyCase& of) {
+void resume_everywhere(KeyFront& key, Passage& passage, std::size_t home) {
     const std::size_t partitions = key.routing().targets.size();
     const auto asked = read_resume_asked(passage.body_view(), partitions);
     if (!asked) return key.desk().answer(passage, asked.error());
-    if (!asked->elsewhere) return go_and_change(key, passage, of);
+    if (!asked->elsewhere) return go_and_change(key, passage, home);
     auto orders = orders_of(*asked, partitions, key.desk().wall_us());
     look_by(key, passage, orders,
-            [orders, home = of.home](KeyFront& front, Passage& waits, const Gathering&) mutable {
+            [orders, home](KeyFront& front, Passage& waits, const Gathering&) mutable {
                 api::PartOrder own = orders[home];
                 std::vector<PartDoing> others = each(std::move(orders));
                 std::erase_if(others,

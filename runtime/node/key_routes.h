@@ -30,13 +30,7 @@ enum class KeyWay : std::uint8_t {
     kMark,       // a group's state, which each partition keeps
     kResume,     // a change; from another place, one in each (key_resume.cc)
     kRemoval,    // a change, told with what waited in all (key_removal.cc)
-    kRefused,    // and why
 };
-
-struct KeyRoute {
-    KeyWay way = KeyWay::kHome;
-    std::string_view why = {};
-};
-KeyRoute key_route(io::Method method, std::string_view path);
+KeyWay key_way(io::Method method, std::string_view path);
 
 }  // namespace millrace::runtime::node

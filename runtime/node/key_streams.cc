@@ -25,7 +25,7 @@ void stream_refused(KeyFront& key, Passage& passage, StreamPart& part) {
 }  // namespace
 
 // From a moment, or from a place that was told before, which is one of each partition.
-void open_streams(KeyFront& key, Passage& passage, const KeyCase& /*of*/) {
+void open_streams(KeyFront& key, Passage& passage, std::size_t /*home*/) {
     const std::size_t partitions = key.routing().targets.size();
     const std::string last(value_of(passage.headers, "Last-Event-ID"));
     const std::string from = parameter_of(passage.target, "from").value_or("");

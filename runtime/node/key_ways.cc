@@ -20,8 +20,7 @@ struct Way {
     KeyHandler handler;
     bool may_name_one = false;
 };
-constexpr std::array kWays = {Way{KeyWay::kRefused, refuse},
-                              Way{KeyWay::kHome, go_home},
+constexpr std::array kWays = {Way{KeyWay::kHome, go_home},
                               Way{KeyWay::kChange, go_and_change},
                               Way{KeyWay::kHomeOrOne, go_home, kMayNameOne},
                               Way{KeyWay::kEvents, take_events},
@@ -40,7 +39,7 @@ constexpr std::array kWays = {Way{KeyWay::kRefused, refuse},
                               Way{KeyWay::kMark, mark_letters, kMayNameOne},
                               Way{KeyWay::kResume, resume_everywhere},
                               Way{KeyWay::kRemoval, remove_subscription}};
-static_assert(kWays.size() == static_cast<std::size_t>(KeyWay::kRefused) + 1);
+static_assert(kWays.size() == static_cast<std::size_t>(KeyWay::kRemoval) + 1);
 
 const Way& way_of(KeyWay way) {
     const auto found =
@@ -79,25 +78,19 @@ void go_to_one(KeyFront& key, Passage& passage, const std::string& digits) {
 
 void KeyFront::go(Passage& passage, std::size_t home) {
     if (passage.decided) return desk_.pass_to(passage, *passage.decided, passage.who->principal);
-    const KeyRoute route = key_route(passage.method, passage.path);
-    const Way& way = way_of(route.way);
+    const Way& way = way_of(key_way(passage.method, passage.path));
     if (way.may_name_one) {
         if (const auto one = named_partition(passage)) return go_to_one(*this, passage, *one);
     }
-    way.handler(*this, passage, {.home = home, .why = route.why});
+    way.handler(*this, passage, home);
 }
 
-void refuse(KeyFront& key, Passage& passage, const KeyCase& of) {
-    key.desk().counts().refused.fetch_add(1, std::memory_order_relaxed);
-    key.desk().answer(passage, core::Error(core::ErrorCode::kNotSupported, std::string(of.why)));
-}
-
-void give_to_sockets(KeyFront& key, Passage& passage, const KeyCase& /*of*/) {
+void give_to_sockets(KeyFront& key, Passage& passage, std::size_t /*home*/) {
     key.desk().answer_by_sockets(passage);
 }
 
-void go_home(KeyFront& key, Passage& passage, const KeyCase& of) {
-    key.desk().pass_to(passage, of.home, passage.who->principal);
+void go_home(KeyFront& key, Passage& passage, std::size_t home) {
+    key.desk().pass_to(passage, home, passage.who->principal);
 }
 
 }  // namespace millrace::runtime::node

@@ -10,49 +10,44 @@
 
 #include <cstddef>
 #include <functional>
-#include <string_view>
 
 namespace millrace::runtime::node {
 
-struct KeyCase {
-    std::size_t home = 0;       // the tenant's home partition
-    std::string_view why = {};  // of what is refused
-};
-using KeyHandler = void (*)(KeyFront& key, Passage& passage, const KeyCase& of);
+// `home`: the tenant's home partition.
+using KeyHandler = void (*)(KeyFront& key, Passage& passage, std::size_t home);
 
 // key_ways.cc
-void refuse(KeyFront& key, Passage& passage, const KeyCase& of);
-void give_to_sockets(KeyFront& key, Passage& passage, const KeyCase& of);
-void go_home(KeyFront& key, Passage& passage, const KeyCase& of);
+void give_to_sockets(KeyFront& key, Passage& passage, std::size_t home);
+void go_home(KeyFront& key, Passage& passage, std::size_t home);
 // key_changes.cc
-void go_and_change(KeyFront& key, Passage& passage, const KeyCase& of);
+void go_and_change(KeyFront& key, Passage& passage, std::size_t home);
 // What was changed in passage.partition is in force everywhere: `then`. Else the client is told.
 using KeyThen = std::function<void(KeyFront& key, Passage& passage)>;
 void follow_then(KeyFront& key, Passage& passage, KeyThen then);
 // key_events.cc
-void take_events(KeyFront& key, Passage& passage, const KeyCase& of);
+void take_events(KeyFront& key, Passage& passage, std::size_t home);
 // key_lists.cc
 void tell_found(KeyFront& key, Passage& passage, const Gathering& whole);
-void ask_by_id(KeyFront& key, Passage& passage, const KeyCase& of);
-void ask_for_trial(KeyFront& key, Passage& passage, const KeyCase& of);
-void ask_page(KeyFront& key, Passage& passage, const KeyCase& of);
+void ask_by_id(KeyFront& key, Passage& passage, std::size_t home);
+void ask_for_trial(KeyFront& key, Passage& passage, std::size_t home);
+void ask_page(KeyFront& key, Passage& passage, std::size_t home);
 // key_figures.cc
-void ask_for_figures(KeyFront& key, Passage& passage, const KeyCase& of);
+void ask_for_figures(KeyFront& key, Passage& passage, std::size_t home);
 // key_letters.cc
-void redrive_letters(KeyFront& key, Passage& passage, const KeyCase& of);
-void rehearse_letters(KeyFront& key, Passage& passage, const KeyCase& of);
-void mark_letters(KeyFront& key, Passage& passage, const KeyCase& of);
+void redrive_letters(KeyFront& key, Passage& passage, std::size_t home);
+void rehearse_letters(KeyFront& key, Passage& passage, std::size_t home);
+void mark_letters(KeyFront& key, Passage& passage, std::size_t home);
 // key_removal.cc
-void remove_subscription(KeyFront& key, Passage& passage, const KeyCase& of);
+void remove_subscription(KeyFront& key, Passage& passage, std::size_t home);
 // key_replays.cc
-void order_replays(KeyFront& key, Passage& passage, const KeyCase& of);
+void order_replays(KeyFront& key, Passage& passage, std::size_t home);
 // key_resume.cc
-void resume_everywhere(KeyFront& key, Passage& passage, const KeyCase& of);
+void resume_everywhere(KeyFront& key, Passage& passage, std::size_t home);
 // key_streams.cc
-void open_streams(KeyFront& key, Passage& passage, const KeyCase& of);
+void open_streams(KeyFront& key, Passage& passage, std::size_t home);
 // key_homes.cc
-void begin_run(KeyFront& key, Passage& passage, const KeyCase& of);
-void ask_each(KeyFront& key, Passage& passage, const KeyCase& of);
-void ask_links(KeyFront& key, Passage& passage, const KeyCase& of);
+void begin_run(KeyFront& key, Passage& passage, std::size_t home);
+void ask_each(KeyFront& key, Passage& passage, std::size_t home);
+void ask_links(KeyFront& key, Passage& passage, std::size_t home);
 
 }  // namespace millrace::runtime::node

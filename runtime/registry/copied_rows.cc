@@ -47,6 +47,7 @@ public:
     core::Result<CopiesTaken> take() {
         put<Tenant>();
         put<Script>();
+        take_canaries();
         put<Secret>();
         put<Action>();
         put<EventSchema>();
@@ -133,6 +134,19 @@ private:
             const auto now = registry_.table<T>().find(name.tenant, name.id);
             if (now) out_.changes.emplace_back(DocumentChange<T>{now, now});
         }
+    }
+    void take_canaries() {
+        const std::string kind(kCanaryKind);
+        const auto take = [&](const SpreadRow& row) {
+            written_ =
+                row.json
+                    ? registry_.write_row({kind, row.id, row.version, row.updated_at_us, *row.json},
+                                          row.updated_at_us, kPlatform, "")
+                    : registry_.erase_row({kind, row.id}, row.updated_at_us, kPlatform, "");
+            if (written_) out_.canaries.push_back(row);
+        };
+        each_of(kind, true, take);
+        each_of(kind, false, take);
     }
     // Runs are pinned to what they began with, and some of this folder have not ended.
     template <typename T>

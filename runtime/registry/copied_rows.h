@@ -31,6 +31,7 @@ using SpreadRows = std::map<std::pair<std::string, std::string>, SpreadRow>;
 struct CopiesTaken {
     std::vector<RegistryChange> changes;   // in the order in which they were made
     std::vector<SubscriptionRef> closing;  // of those, subscriptions to be cleared away
+    std::vector<SpreadRow> canaries;       // of kCanaryKind; no documents
     std::vector<std::string> left_out;     // "kind id: why"
 };
 

@@ -16,9 +16,10 @@
 namespace millrace::runtime {
 namespace {
 
-constexpr std::array<std::string_view, 12> kKinds = {
-    "tenant",         "script", "script_version", "secret",   "action",           "schema",
-    "schema_version", "hook",   "link",           "workflow", "workflow_version", "subscription"};
+constexpr std::array<std::string_view, 13> kKinds = {
+    "tenant",   "script",           "script_version", kCanaryKind, "secret",
+    "action",   "schema",           "schema_version", "hook",      "link",
+    "workflow", "workflow_version", "subscription"};
 
 constexpr std::size_t kKindBytesMax = 64;
 constexpr std::size_t kIdBytesMax = 4096;
@@ -166,6 +167,10 @@ std::optional<std::size_t> SpreadRule::home_of_row(std::string_view kind,
                                                    std::string_view id) const {
     if (std::find(kKinds.begin(), kKinds.end(), kind) == kKinds.end()) return std::nullopt;
     if (kind == kKinds.front()) return kTenantsHome;
+    if (kind == kCanaryKind) {
+        const auto script = number_of(id);
+        return script ? std::optional<std::size_t>(*script % partitions_) : std::nullopt;
+    }
     const auto tenant = number_of(id.substr(0, id.find('/')));
     if (!tenant || *tenant > std::numeric_limits<std::uint32_t>::max()) return std::nullopt;
     return home_of(core::TenantId(static_cast<std::uint32_t>(*tenant)));

@@ -30,6 +30,9 @@ namespace millrace::runtime {
 
 inline constexpr std::string_view kSpreadKind = "spread";
 inline constexpr std::string_view kSpreadFromKind = "spread_from";
+// Versions of scripts that are tried: no documents, and the id is the script's number, which is one
+// of those that its home gives.
+inline constexpr std::string_view kCanaryKind = "script_canary";
 inline constexpr std::uint64_t kSpreadKept = 10'000;
 inline constexpr std::size_t kSpreadPageRows = 1000;
 inline constexpr std::size_t kSpreadPageBytes = 4u << 20;

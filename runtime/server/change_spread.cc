@@ -1,5 +1,6 @@
 #include "runtime/server/change_spread.h"
 
+#include "runtime/executors/canary_table.h"
 #include "runtime/orchestrator/run_keys.h"
 #include "runtime/orchestrator/workflow_table.h"
 
@@ -96,7 +97,20 @@ void ChangeSpread::follow_schema(const DocumentChange<EventSchema>& change) {
                             number = change.before->number] { states->forget(tenant, number); });
 }
 
+void ChangeSpread::drop_canary(ScriptNumber number) {
+    const std::int64_t now_us = deps_.clock->wall_us();
+    for (const std::string_view kind : {kCanaryKind, kCanaryFiguresKind}) {
+        (void)deps_.registry->erase_row({std::string(kind), std::to_string(number.value)}, now_us,
+                                        kPlatform, "");
+    }
+}
+
 void ChangeSpread::tell_books(const RegistryChange& change) {
+    if (const auto* script = std::get_if<DocumentChange<Script>>(&change)) {
+        const Script& one = script->after ? *script->after : *script->before;
+        const auto newest = script->after ? std::optional(one.version) : std::nullopt;
+        if (deps_.canaries->follow(one.number, newest)) drop_canary(one.number);
+    }
     if (const auto* source = std::get_if<DocumentChange<Source>>(&change))
         deps_.sources->follow(*source);
     if (const auto* tenant = std::get_if<DocumentChange<Tenant>>(&change))

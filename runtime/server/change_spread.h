@@ -25,6 +25,7 @@ namespace millrace::runtime {
 class ChangeSpread {
 public:
     struct Deps {
+        CanaryTable* canaries = nullptr;
         const core::Clock* clock = nullptr;
         core::Log* log = nullptr;
         Registry* registry = nullptr;
@@ -63,6 +64,7 @@ private:
     void tell_books(const RegistryChange& change);
     core::Status keep_run_key(const RegistryChange& change);
     core::Result<bool> tell_matcher(const RegistryChange& change);
+    void drop_canary(ScriptNumber number);
     void follow_schema(const DocumentChange<EventSchema>& change);
     void fall_behind(const Subscription& now);
     core::Status wait_until_effective();

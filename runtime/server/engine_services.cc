@@ -15,7 +15,8 @@ EngineServices::EngineServices(const Deps& deps)
       reader_(deps.matcher->register_reader()),
       compiles_(deps.compiler, deps.conductor),
       action_calls_(deps.actions, deps.conductor),
-      changes_({.clock = deps.clock,
+      changes_({.canaries = deps.canaries,
+                .clock = deps.clock,
                 .log = deps.log,
                 .registry = deps.registry,
                 .sources = deps.sources,
@@ -235,19 +236,24 @@ core::Status EngineServices::replay_dead_letters(const std::vector<store::DeadLe
 }
 
 core::Status EngineServices::keep_canary(const CanarySpec* spec, const CanarySpec& of) {
-    store::RowBatch rows;
     const std::string id = std::to_string(of.number.value);
+    const std::int64_t now_us = deps_.clock->wall_us();
+    Registry& registry = *deps_.registry;
     if (spec) {
-        rows.put_registry(kCanaryKind, id, 1, deps_.clock->wall_us(), canary_document(*spec));
-    } else {
-        rows.erase_registry(kCanaryKind, id);
-        rows.erase_registry(kCanaryFiguresKind, id);
+        return registry.write_row({std::string(kCanaryKind), id, 1, now_us, canary_document(*spec)},
+                                  now_us, of.tenant, "");
     }
-    return deps_.database->write_now(rows);
+    registry.begin_one();
+    for (const std::string_view kind : {kCanaryKind, kCanaryFiguresKind})
+        (void)registry.erase_row({std::string(kind), id}, now_us, of.tenant, "");
+    return registry.end_one();
 }
 
 // Where the newest version was the one that was tried, the other one is the newest again.
 void EngineServices::canary_rolled_back(const CanarySpec& spec) {
+    // It may have been ended, or begun anew, since that was said.
+    const auto now = deps_.canaries->find(spec.number);
+    if (!now || now->began_us != spec.began_us) return;
     deps_.log->warn("a canary was given up: everybody runs the version beside it",
                     {{"script", spec.script_id},
                      {"version", spec.candidate->version},
@@ -255,11 +261,13 @@ void EngineServices::canary_rolled_back(const CanarySpec& spec) {
     (void)keep_canary(&spec, spec);
     auto& table = deps_.registry->table<Script>();
     const ScriptRef current = table.find(spec.tenant, spec.script_id);
-    if (!current || current->version != spec.candidate->version) return;
-    deps_.registry->act_as("millrace");
-    const auto made = table.put({.tenant = spec.tenant}, spec.script_id,
-                                document_kind<Script>().show(*spec.baseline));
-    if (made) (void)registry_changed(*made);
+    if (current && current->version == spec.candidate->version) {
+        deps_.registry->act_as("millrace");
+        const auto made = table.put({.tenant = spec.tenant}, spec.script_id,
+                                    document_kind<Script>().show(*spec.baseline));
+        if (made) (void)registry_changed(*made);
+    }
+    if (deps_.tell_neighbours) deps_.tell_neighbours();
 }
 
 void EngineServices::let_cancelled_end(std::vector<store::OwnedRetry>&& rows,

@@ -90,6 +90,8 @@ public:
         // and, of a subscription whose home is another one, its pausing: true, it sees to it.
         std::function<void(const api::ApiRequest&, const api::Respond&)> cross{};
         std::function<bool(core::TenantId, const std::string& subscription_id)> pause_at_home{};
+        // What was changed here by itself is theirs too: they look at once.
+        std::function<void()> tell_neighbours{};
     };
     explicit EngineServices(const Deps& deps);
 

@@ -105,6 +105,7 @@ core::Status ServerParts::build_crossing() {
     parts.agent = std::move(*made);
     parts.outbox.wake_by([&parts] { parts.agent->wake(); });
     build_follower(seat);
+    build_canary_watch(seat);
     // Behind the agent's own ring.
     intake.submit = intake_deps(6).submit;
     crossing::CrossingDesk::Deps desk{
@@ -129,7 +130,9 @@ void ServerParts::connect_crossing(EngineServices::Deps& deps) {
     deps.pause_at_home = [this](core::TenantId tenant, const std::string& subscription_id) {
         return pause_at_home(tenant, subscription_id);
     };
+    deps.tell_neighbours = [this] { tell_neighbours(); };
     conductor.add_chore([this] { return crossing->follower->do_work(); });
+    conductor.add_chore([this] { return crossing->canaries->do_work(); });
 }
 
 void ServerParts::build_follower(const PartitionSeat::ByKey& seat) {
@@ -150,6 +153,27 @@ void ServerParts::build_follower(const PartitionSeat::ByKey& seat) {
         return take_copies_of(home, std::move(rows), whole, revision);
     };
     crossing->follower = std::make_unique<crossing::RegistryFollower>(std::move(follower));
+}
+
+void ServerParts::build_canary_watch(const PartitionSeat::ByKey& seat) {
+    canaries.spread_over(seat.partition, seat.partitions,
+                         [this](core::TenantId tenant) { return is_at_home(tenant); });
+    crossing::CanaryWatch::Deps watch;
+    watch.clock = &clock;
+    watch.log = &log;
+    watch.port = &crossing->agent->port();
+    watch.neighbours = &crossing->neighbours;
+    watch.partition = seat.partition;
+    watch.partitions = seat.partitions;
+    watch.post = [this](std::function<void()> task) { conductor.post_answer(std::move(task)); };
+    watch.any = [this] { return canaries.asks_others(); };
+    watch.hear = [this](std::size_t partition, std::string_view told) {
+        return canaries.hear(partition, told, clock.monotonic_ns());
+    };
+    watch.hear_nothing = [this](std::size_t partition) {
+        canaries.hear_nothing(partition, clock.monotonic_ns());
+    };
+    crossing->canaries = std::make_unique<crossing::CanaryWatch>(std::move(watch));
 }
 
 core::Status ServerParts::take_copies_of(std::size_t home, SpreadRows&& rows, bool whole,
@@ -178,7 +202,39 @@ core::Status ServerParts::take_copies_of(std::size_t home, SpreadRows&& rows, bo
         log.error("what is registered in another partition is not here", {{"row", row}});
     auto effective = services->copies_changed(taken->changes);
     for (const SubscriptionRef& one : taken->closing) services->bury_copy(one);
+    for (const SpreadRow& row : taken->canaries) follow_canary(row);
     return effective;
+}
+
+// What is tried here, or not any more, since its home says so.
+void ServerParts::follow_canary(const SpreadRow& row) {
+    std::uint32_t number = 0;
+    std::from_chars(row.id.data(), row.id.data() + row.id.size(), number);
+    if (!row.json) {
+        canaries.end(ScriptNumber(number));
+        store::RowBatch over;
+        over.erase_registry(kCanaryFiguresKind, row.id);
+        (void)database->write_now(over);
+        return;
+    }
+    auto spec = read_canary_document(*row.json, find_version());
+    if (spec) return begin_canary(std::move(*spec));
+    // Whatever was tried before is over.
+    canaries.end(ScriptNumber(number));
+    log.error("what is tried in another partition is not here",
+              {{"script", row.id}, {"reason", spec.error().message}});
+}
+
+// They come by themselves too, later: whether they hear this does not matter.
+void ServerParts::tell_neighbours() {
+    const std::size_t home = spread_rule->partition();
+    const std::string path =
+        std::string(crossing::kCrossingFollowPath) + "?home=" + std::to_string(home);
+    for (std::size_t p = 0; p < spread_rule->partitions(); ++p) {
+        if (p != home)
+            (void)crossing->agent->port().send(unread, 0,
+                                               crossing->neighbours.call_to(p, "POST", path));
+    }
 }
 
 // Of all of its keys, by its home: which tells everybody.
@@ -217,6 +273,12 @@ void ServerParts::cross(const api::ApiRequest& request, const api::Respond& resp
             if (!done) return respond(api::error_response(done.error()));
             respond(json_answer("{\"revision\":" + std::to_string(*done) + "}"));
         });
+    }
+    if (path == crossing::kCrossingCanariesPath && request.method == io::Method::kGet) {
+        const auto home = number_in<std::size_t>(request, "home");
+        if (!home) return refuse(core::Error(core::ErrorCode::kValidation, "home: is no number"));
+        return respond(json_answer(canaries.told(
+            [&](core::TenantId tenant) { return spread_rule->home_of(tenant) == *home; })));
     }
     if (path == crossing::kCrossingEventsPath && request.method == io::Method::kPost) {
         return crossing->desk->take(request.body_view(),

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "core/agent.h"
+#include "runtime/crossing/canary_watch.h"
 #include "runtime/crossing/crossing_agent.h"
 #include "runtime/crossing/crossing_desk.h"
 #include "runtime/crossing/crossing_split.h"
@@ -29,6 +30,7 @@ struct CrossingParts {
     std::unique_ptr<crossing::CrossingAgent> agent;
     std::unique_ptr<crossing::RegistryFollower> follower;
     std::unique_ptr<crossing::CrossingDesk> desk;
+    std::unique_ptr<crossing::CanaryWatch> canaries;
     std::unique_ptr<core::AgentThread> thread;
 };
 

@@ -196,14 +196,7 @@ core::Status ServerParts::build_feeder() {
     if (auto settled = settle_unread(); !settled) return settled;
     if (auto loaded = load_cancelled(); !loaded) return loaded;
     if (auto loaded = load_canaries(); !loaded) return loaded;
-    const auto find_version = [this](core::TenantId tenant, std::string_view id,
-                                     std::uint32_t version) -> ScriptRef {
-        for (const ScriptRef& script : registry->script_versions(tenant, id)) {
-            if (script->version == version) return script;
-        }
-        return nullptr;
-    };
-    return feeder->replays().load(find_version, set_aside);
+    return feeder->replays().load(find_version(), set_aside);
 }
 
 }  // namespace millrace::runtime

@@ -166,6 +166,22 @@ core::Status ServerParts::load_cancelled() {
     return over.empty() ? core::Status{} : database->write_now(over);
 }
 
+FindVersion ServerParts::find_version() const {
+    return [this](core::TenantId tenant, std::string_view id, std::uint32_t version) -> ScriptRef {
+        for (const ScriptRef& script : registry->script_versions(tenant, id)) {
+            if (script->version == version) return script;
+        }
+        return nullptr;
+    };
+}
+
+void ServerParts::begin_canary(CanarySpec&& spec) {
+    const ScriptRef newest = registry->find_script(spec.tenant, spec.script_id);
+    const ScriptNumber number = spec.number;
+    canaries.begin(std::move(spec));
+    canaries.follow(number, newest ? std::optional(newest->version) : std::nullopt);
+}
+
 // Versions that were tried on a part of the keys go on being tried.
 core::Status ServerParts::load_canaries() {
     canaries.on_rollback([this](const CanarySpec& spec) {
@@ -173,23 +189,17 @@ core::Status ServerParts::load_canaries() {
     });
     auto rows = database->registry().load_all(kCanaryKind);
     if (!rows) return core::fail(std::move(rows.error()));
-    const auto find_version = [this](core::TenantId tenant, std::string_view id,
-                                     std::uint32_t version) -> ScriptRef {
-        for (const ScriptRef& script : registry->script_versions(tenant, id)) {
-            if (script->version == version) return script;
-        }
-        return nullptr;
-    };
     store::RowBatch over;
     // What it names may be among the rows that do not read.
     const bool reads_badly =
         set_aside.any_of(document_kind<Script>().name) || set_aside.any_of(version_kind<Script>());
     for (const store::RegistryDocument& row : *rows) {
-        auto spec = read_canary_document(row.json, find_version);
+        auto spec = read_canary_document(row.json, find_version());
         if (spec)
-            canaries.begin(std::move(*spec));
+            begin_canary(std::move(*spec));
         else if (spec.error().code == core::ErrorCode::kNotFound && !reads_badly)
-            over.erase_registry(kCanaryKind, row.id);
+            (void)registry->erase_row({std::string(kCanaryKind), row.id}, clock.wall_us(),
+                                      kPlatform, "");
         else
             set_aside.add(kCanaryKind, row.id, spec.error());
     }

@@ -238,6 +238,9 @@ private:
     bool is_at_home(core::TenantId tenant) const;
     // Until when deliveries may begin; null: for ever.
     const std::atomic<std::int64_t>* lease() const;
+    void build_canary_watch(const PartitionSeat::ByKey& seat);
+    void follow_canary(const SpreadRow& row);
+    void tell_neighbours();
     core::Status take_copies_of(std::size_t home, SpreadRows&& rows, bool whole,
                                 std::uint64_t revision);
     bool pause_at_home(core::TenantId tenant, const std::string& subscription_id);
@@ -253,6 +256,8 @@ private:
     core::Status restore_receivers();
     core::Status load_cancelled();
     core::Status load_canaries();
+    FindVersion find_version() const;
+    void begin_canary(CanarySpec&& spec);
     core::Status build_scheduler();
     core::Status build_links();
     IntakeDeps intake_deps(std::size_t place);

@@ -280,9 +280,9 @@ class KeyClusterTest(unittest.TestCase):
 
     def test_8_what_is_not_there_is_said(self):
         node = self.cluster["a"]
-        for method, path in (("PUT", "/v2/scripts/s/canary"),):
-            reply = node.request(method, path, {} if method != "GET" else None)
-            self.assertEqual((reply.status, reply.json()["error"]["code"]), (501, "NOT_SUPPORTED"), (path, reply))
+        states = {"transition": {"key": "$.id", "field": "$.status", "allowed": {"null": ["draft"], "draft": []}}}
+        reply = node.request("POST", "/v2/schemas", {"id": "sch", "pattern": "s.*", "schema": {}, "rules": [states]})
+        self.assertEqual((reply.status, reply.json()["error"]["code"]), (501, "NOT_SUPPORTED"), reply)
         self.assertEqual(node.request("GET", "/v2/stats").status, 200)
         self.assertEqual(node.request("GET", "/v2/stats?partition=2").status, 200)
 

@@ -35,6 +35,7 @@ CanarySpec spec(std::int64_t began_us = 100) {
 struct Table {
     CanaryTable table;
     std::vector<std::string> told;
+    std::int64_t now_ns = 0;
     Table() {
         table.on_rollback([this](const CanarySpec& of) { told.push_back(of.rolled_back); });
     }
@@ -53,7 +54,7 @@ struct Table {
         std::string out;
         core::JsonWriter json(out);
         json.begin_object();
-        table.append(json, ScriptNumber(5));
+        table.append(json, ScriptNumber(5), now_ns);
         json.end_object();
         return out;
     }
@@ -105,6 +106,180 @@ TEST(CanaryTable, FiguresOfAnotherCanaryAreNotItsOwn) {
     for (const char* bad : {"", "{}", "[]", R"({"beganUs":200})"})
         EXPECT_FALSE(after.table.restore(ScriptNumber(5), bad)) << bad;
     EXPECT_EQ(after.shown(), fresh);
+}
+
+// ---- one canary in several partitions
+
+constexpr std::size_t kPartitions = 3;
+constexpr std::int64_t kSecond = 1'000'000'000;
+
+struct Partition : Table {
+    explicit Partition(std::size_t partition, bool home, bool fresh = false) {
+        table.spread_over(partition, kPartitions, [home](core::TenantId) { return home; });
+        table.begin(spec(), fresh ? std::optional(std::int64_t{0}) : std::nullopt);
+    }
+    std::string tell() const {
+        return table.told([](core::TenantId) { return true; });
+    }
+};
+
+TEST(CanaryTable, TheHomeJudgesWhatAllHaveComeTo) {
+    Partition home(0, true), one(1, false), two(2, false);
+    for (Partition* each : {&home, &one, &two}) {
+        each->run(1, 20, true);
+        each->run(2, 8, false);
+        EXPECT_TRUE(each->told.empty()) << "8 runs are too few";
+    }
+    EXPECT_TRUE(home.table.hear(1, one.tell(), kSecond));
+    EXPECT_TRUE(home.told.empty()) << "and so are 16, and not all have spoken";
+    EXPECT_TRUE(home.table.hear(2, two.tell(), kSecond));
+    ASSERT_EQ(home.told.size(), 1u);
+    EXPECT_NE(home.told[0].find("fails in 100.0 %"), std::string::npos) << home.told[0];
+    two.run(2, 50, false);
+    EXPECT_TRUE(two.told.empty()) << "it is not the home";
+    EXPECT_TRUE(home.table.hear(2, two.tell(), kSecond));
+    EXPECT_EQ(home.told.size(), 1u) << "once";
+}
+
+// A home that has begun anew has its own figures alone.
+TEST(CanaryTable, TheHomeDoesNotJudgeBeforeAllHaveSpokenOrCanNot) {
+    for (const bool speaks : {true, false}) {
+        Partition before(0, true), one(1, false), home(0, true);
+        before.run(1, 20, true);
+        before.run(2, 20, true);
+        before.run(2, 10, false);
+        EXPECT_TRUE(before.told.empty());
+        one.run(2, 500, true);
+        ASSERT_TRUE(home.table.restore(ScriptNumber(5), before.kept()));
+        home.run(2, 1, false);
+        EXPECT_TRUE(home.table.hear(1, one.tell(), kSecond));
+        EXPECT_TRUE(home.told.empty()) << "the last one has not spoken";
+        if (speaks)
+            EXPECT_TRUE(home.table.hear(2, one.tell(), kSecond));
+        else
+            home.table.hear_nothing(2, kSecond);
+        EXPECT_TRUE(home.told.empty()) << "11 of 531 are not many";
+        EXPECT_EQ(home.shown().find(R"("missing":[2])") != std::string::npos, !speaks)
+            << home.shown();
+        home.run(2, 60, false);
+        EXPECT_EQ(home.told.size(), speaks ? 1u : 0u) << "it may have no owner for a moment";
+        home.table.hear_nothing(2, kSecond + CanaryTable::kSilentNs);
+        EXPECT_EQ(home.told.size(), 1u);
+    }
+}
+
+TEST(CanaryTable, NobodyIsMissingInTheMomentInWhichItBegins) {
+    Partition home(0, true, true);
+    EXPECT_EQ(home.shown().find("missing"), std::string::npos) << home.shown();
+    home.now_ns = CanaryTable::kHeardNs + 1;
+    EXPECT_NE(home.shown().find(R"("missing":[1,2])"), std::string::npos) << home.shown();
+}
+
+TEST(CanaryTable, OfWhatHasEndedTheOthersAreAskedOnce) {
+    Partition home(0, true), one(1, false), two(2, false);
+    one.run(2, 9, true);
+    home.table.follow(ScriptNumber(5), 3);
+    EXPECT_TRUE(home.table.asks_others());
+    home.table.hear(1, one.tell(), kSecond);
+    EXPECT_NE(home.shown().find(R"("missing":[2])"), std::string::npos) << home.shown();
+    home.table.hear(2, two.tell(), kSecond);
+    EXPECT_FALSE(home.table.asks_others());
+    home.now_ns = 100 * kSecond;
+    EXPECT_EQ(home.shown().find("missing"), std::string::npos) << "they are as they were";
+    EXPECT_NE(home.shown().find(R"("runs":9,)"), std::string::npos) << home.shown();
+}
+
+TEST(CanaryTable, WhatHasEndedIsNotJudged) {
+    Table now;
+    now.table.begin(spec());
+    now.table.follow(ScriptNumber(5), 3);
+    now.run(1, 30, true);
+    now.run(2, 30, false);
+    EXPECT_TRUE(now.told.empty());
+}
+
+// A partition that has had a million runs keeps as many durations as one that has had thousands.
+TEST(CanaryTable, APartitionCountsForAsManyRunsAsItHasHad) {
+    Partition home(0, true, true), hot(1, false), small(2, false);
+    hot.run(1, 40'000, true, 1'000);
+    hot.run(2, 360'000, true, 1'000);
+    small.run(1, 30, true, 20'000);
+    small.run(2, 270, true, 20'000);
+    home.table.hear(1, hot.tell(), kSecond);
+    home.table.hear(2, small.tell(), kSecond);
+    EXPECT_TRUE(home.told.empty()) << home.told[0];
+    small.run(2, 20'000, true, 20'000);
+    home.table.hear(2, small.tell(), kSecond);
+    ASSERT_EQ(home.told.size(), 1u) << "one in twenty is slow";
+    EXPECT_NE(home.told[0].find("p99"), std::string::npos) << home.told[0];
+}
+
+TEST(CanaryTable, WhatAPartitionDoesNotKnowYetIsMissing) {
+    Partition home(0, true);
+    EXPECT_TRUE(home.table.hear(1, R"({"items":[]})", kSecond));
+    EXPECT_NE(home.shown().find(R"("missing":[1,2])"), std::string::npos) << home.shown();
+}
+
+TEST(CanaryTable, ANewerVersionEndsWhatIsTriedAndARemovedScriptToo) {
+    Partition home(0, true);
+    home.table.follow(ScriptNumber(5), 2);
+    EXPECT_NE(home.shown().find(R"("state":"running")"), std::string::npos) << home.shown();
+    home.table.follow(ScriptNumber(5), 3);
+    EXPECT_NE(home.shown().find(R"("state":"superseded")"), std::string::npos) << home.shown();
+    EXPECT_TRUE(home.table.follow(ScriptNumber(5), std::nullopt));
+    EXPECT_EQ(home.tell(), R"({"items":[]})");
+    EXPECT_FALSE(home.table.find(ScriptNumber(5)));
+}
+
+TEST(CanaryTable, WhatIsToldAgainCountsOnce) {
+    Partition home(0, true), one(1, false);
+    one.run(2, 7, true);
+    for (int times = 0; times < 3; ++times) EXPECT_TRUE(home.table.hear(1, one.tell(), kSecond));
+    EXPECT_NE(home.shown().find(R"("candidate":{"version":2,"runs":7,)"), std::string::npos)
+        << home.shown();
+    one.run(2, 2, false);
+    EXPECT_TRUE(home.table.hear(1, one.tell(), kSecond));
+    EXPECT_NE(home.shown().find(R"("runs":9,"failures":2,)"), std::string::npos) << home.shown();
+}
+
+TEST(CanaryTable, ItSaysWhoseFiguresAreMissing) {
+    Partition home(0, true), one(1, false), two(2, false);
+    EXPECT_TRUE(home.table.asks_others());
+    EXPECT_FALSE(one.table.asks_others());
+    EXPECT_NE(home.shown().find(R"("missing":[1,2])"), std::string::npos) << home.shown();
+    EXPECT_EQ(one.shown().find("missing"), std::string::npos);
+    home.table.hear(1, one.tell(), kSecond);
+    EXPECT_NE(home.shown().find(R"("missing":[2])"), std::string::npos) << home.shown();
+    home.table.hear(2, two.tell(), 2 * kSecond);
+    EXPECT_EQ(home.shown().find("missing"), std::string::npos) << home.shown();
+    home.now_ns = kSecond + CanaryTable::kHeardNs + 1;
+    EXPECT_NE(home.shown().find(R"("missing":[1])"), std::string::npos) << home.shown();
+}
+
+TEST(CanaryTable, FiguresOfAnotherCanaryAreNotAdded) {
+    Partition home(0, true), one(1, false);
+    one.run(2, 50, false);
+    home.table.begin(spec(200));
+    EXPECT_TRUE(home.table.hear(1, one.tell(), kSecond)) << "it reads, and is of the last one";
+    EXPECT_TRUE(home.told.empty());
+    for (const char* bad :
+         {"", "[]", "{}", R"({"items":[1]})", R"({"items":[{}]})", R"({"items":[{"number":5}]})",
+          R"({"items":[{"number":-1,"figures":{}}]})"})
+        EXPECT_FALSE(home.table.hear(1, bad, kSecond)) << bad;
+}
+
+// A copy hears that it was given up: the row is there again with the reason.
+TEST(CanaryTable, ARowThatComesAgainLeavesTheFigures) {
+    Table now;
+    now.table.begin(spec());
+    now.run(2, 3, true);
+    CanarySpec over = spec();
+    over.rolled_back = "it fails";
+    now.table.begin(over);
+    EXPECT_NE(now.shown().find(R"("state":"rolledBack")"), std::string::npos);
+    EXPECT_NE(now.shown().find(R"("runs":3,)"), std::string::npos) << now.shown();
+    now.table.begin(spec(101));
+    EXPECT_EQ(now.shown().find(R"("runs":3,)"), std::string::npos) << now.shown();
 }
 
 TEST(CanaryTable, LongerRunsAreSeen) {

@@ -32,9 +32,9 @@ const std::map<std::string, KeyWay> kDecided = {
     {"GET /v2/scripts/{id}/versions", KeyWay::kHome},
     {"GET /v2/scripts/{id}/versions/{version}", KeyWay::kHome},
     {"POST /v2/scripts/{id}/try", KeyWay::kTrial},
-    {"POST /v2/scripts/{id}/canary", KeyWay::kRefused},
+    {"POST /v2/scripts/{id}/canary", KeyWay::kChange},
     {"GET /v2/scripts/{id}/canary", KeyWay::kHome},
-    {"DELETE /v2/scripts/{id}/canary", KeyWay::kRefused},
+    {"DELETE /v2/scripts/{id}/canary", KeyWay::kChange},
     {"POST /v2/scripts/{id}/rollback", KeyWay::kChange},
     {"POST /v2/secrets", KeyWay::kChange},
     {"GET /v2/secrets", KeyWay::kHome},
@@ -195,7 +195,7 @@ TEST(KeyWays, EveryRouteHasOneThatWasDecided) {
         ASSERT_NE(decided, kDecided.end())
             << name_of(route) << ": who answers it with partition_by = \"key\"? Decide it in "
             << "runtime/node/key_routes.cc, and write it down here";
-        EXPECT_EQ(key_route(route.method, route.path).way, decided->second) << name_of(route);
+        EXPECT_EQ(key_way(route.method, route.path), decided->second) << name_of(route);
     }
 }
 

@@ -119,6 +119,7 @@ protected:
         for (const std::string& row : taken->left_out) ADD_FAILURE() << "left out: " << row;
         for (const SubscriptionRef& one : taken->closing) closing_.push_back(one);
         taken_ = std::move(taken->changes);
+        canaries_ = std::move(taken->canaries);
         revision_ = after;
     }
     // What waited for them is cleared away.
@@ -184,6 +185,7 @@ protected:
     std::uint64_t other_end_ = 7;
     RunsLeft runs_left_;
     std::vector<RegistryChange> taken_;
+    std::vector<SpreadRow> canaries_;
     std::vector<SubscriptionRef> closing_;
 };
 
@@ -210,6 +212,45 @@ TEST_F(SpreadRowsTest, NumbersOfTwoHomesNeverMeet) {
     ASSERT_TRUE(next);
     EXPECT_EQ((*next)->number.value % kFolders, other_number());
     EXPECT_GT((*next)->number.value, (*here)->number.value);
+}
+
+// It is no document: its row and what is told of it is all there is.
+TEST_F(SpreadRowsTest, WhatIsTriedIsToldWithItsScript) {
+    script("s");
+    ASSERT_TRUE(home.registry->update_script(kOwner, "s", R"({"source":"return 2"})"));
+    const std::string id = std::to_string(home.registry->find_script(kOwner, "s")->number.value);
+    EXPECT_EQ(home.rule.home_of_row(kCanaryKind, id), home_number());
+    const RegistryRow row{std::string(kCanaryKind), id, 1, 17, R"({"percent":5})"};
+    ASSERT_TRUE(home.registry->write_row(row, 17, kOwner, ""));
+    catch_up();
+    ASSERT_EQ(canaries_.size(), 1u);
+    EXPECT_EQ(canaries_[0].id, id);
+    EXPECT_EQ(canaries_[0].json, row.json);
+    const auto kept = other.database->registry().get(kCanaryKind, id);
+    ASSERT_TRUE(kept && *kept);
+    EXPECT_EQ((*kept)->json, row.json);
+    catch_up();
+    EXPECT_TRUE(canaries_.empty()) << "nothing is new";
+
+    ASSERT_TRUE(home.registry->erase_row({row.kind, row.id}, 18, kOwner, ""));
+    catch_up();
+    ASSERT_EQ(canaries_.size(), 1u);
+    EXPECT_FALSE(canaries_[0].json);
+    EXPECT_FALSE(other.database->registry().get(kCanaryKind, id)->has_value());
+}
+
+TEST_F(SpreadRowsTest, WhatIsNotTriedAnyMoreIsFoundByAWholeCopy) {
+    script("s");
+    const std::string id = std::to_string(home.registry->find_script(kOwner, "s")->number.value);
+    ASSERT_TRUE(
+        home.registry->write_row({std::string(kCanaryKind), id, 1, 17, "{}"}, 17, kOwner, ""));
+    catch_up();
+    ASSERT_TRUE(home.registry->erase_row({std::string(kCanaryKind), id}, 18, kOwner, ""));
+    revision_ = 0;
+    catch_up();
+    ASSERT_EQ(canaries_.size(), 1u);
+    EXPECT_FALSE(canaries_[0].json);
+    EXPECT_FALSE(other.database->registry().get(kCanaryKind, id)->has_value());
 }
 
 TEST_F(SpreadRowsTest, TakingItAgainChangesNothing) {

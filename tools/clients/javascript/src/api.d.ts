@@ -138,7 +138,7 @@ export interface Canary {
   version: number;
   percent: number;
   mode: "canary" | "shadow";
-  state: "running" | "rolledBack";
+  state: "running" | "rolledBack" | "superseded";
   reason: string | null;
   rollbackOn: CanaryRules;
   candidate: CanaryArm;

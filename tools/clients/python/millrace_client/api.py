@@ -214,7 +214,7 @@ _Canary = TypedDict("_Canary", {
     "version": "int",
     "percent": "float",
     "mode": "Literal['canary', 'shadow']",
-    "state": "Literal['running', 'rolledBack']",
+    "state": "Literal['running', 'rolledBack', 'superseded']",
     "reason": "Union[str, None]",
     "rollbackOn": "CanaryRules",
     "candidate": "CanaryArm",
