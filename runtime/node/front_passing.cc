@@ -93,7 +93,8 @@ void Front::pass_to(Passage& passage, std::size_t partition, std::string_view pr
                                            .upgrade = passage.upgrade,
                                            .own = own});
     passage.forget_answer();
-    passage.sent_ns = deps_.clock->monotonic_ns();
+    // A second try has what the first has left of the time: its client waits for both.
+    if (!passage.maybe_taken) passage.sent_ns = deps_.clock->monotonic_ns();
     if (!client_->start(passage, target.address, head, passage.body)) return hold(passage);
     (target.where == Target::Where::kHere ? figures_.forwarded_here : figures_.forwarded_there)
         .fetch_add(1, std::memory_order_relaxed);

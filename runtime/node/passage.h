@@ -112,7 +112,7 @@ public:
     std::int64_t cut_ns = 0;  // when it is cut off, whatever its owner says
     std::size_t partition = 0;
     std::int64_t deadline_ns = 0;
-    std::int64_t sent_ns = 0;
+    std::int64_t sent_ns = 0;  // of events that may have been taken: for the first time
     unsigned tries = 0;
     bool held = false;
     bool goes_on = false;  // from a process of this node to another one
